@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* One machine's memory: its lock, transactions, address spaces and RAMBlocks. */
+#ifndef TESSERA_MEMORY_MEMORY_SYSTEM_H
+#define TESSERA_MEMORY_MEMORY_SYSTEM_H
+
+#include <glib.h>
+#include "tessera/memory/types.h"
+
+/**
+ * memory_system_new() - an empty system: no regions, no address spaces, no RAM
+ *
+ * Nothing in the memory core is global: two systems in one process know nothing of each other.
+ */
+MemorySystem *memory_system_new(void);
+
+/**
+ * memory_system_free() - ends a system; waits for every pending grace period
+ *
+ * All address spaces, listeners and regions must have been released before (asserted). NULL is
+ * allowed. Context: no lock held, not in a read section.
+ */
+void memory_system_free(MemorySystem *ms);
+
+/**
+ * memory_system_lock() / memory_system_unlock() - the machine lock
+ *
+ * Guards the region tree, the list of address spaces, listeners and RAMBlocks, and everything a
+ * header says it guards. Recursive. When called from inside a register handler, the thread first
+ * leaves the read section that its access opened (the region being accessed stays alive until the
+ * handler returns), so that no grace period can wait for a lock owner.
+ */
+void memory_system_lock(MemorySystem *ms);
+void memory_system_unlock(MemorySystem *ms);
+
+/** memory_system_is_locked() - does this thread hold the machine lock? For assertions. */
+bool memory_system_is_locked(MemorySystem *ms);
+
+/**
+ * memory_region_transaction_begin() - edits that follow take effect together
+ *
+ * Takes the machine lock. Nests; each begin is paired with one commit or one abort. Edit functions
+ * (memory/region.h) called outside a transaction are one of their own.
+ */
+void memory_region_transaction_begin(MemorySystem *ms);
+
+/**
+ * memory_region_transaction_commit() - ends a transaction; the outermost makes it effective
+ * @error: why it could not; every edit since the outermost begin has then been undone, sibling order
+ *      included, and the previous map stays in force
+ *
+ * Renders new views, asks every listener, tells it the difference, lets it apply, publishes the
+ * views and frees the old ones after a grace period. An inner commit returns true: its edits are
+ * pending. Releases the machine lock.
+ *
+ * Returns: false if a listener refused or failed, or if the transaction was aborted inside.
+ */
+bool memory_region_transaction_commit(MemorySystem *ms, GError **error);
+
+/**
+ * memory_region_transaction_abort() - ends a transaction and marks it as failed
+ *
+ * The outermost commit or abort undoes every edit since the outermost begin. For callers that
+ * find out half-way that they cannot go on. Releases the machine lock.
+ */
+void memory_region_transaction_abort(MemorySystem *ms);
+
+/**
+ * memory_system_set_failed_handler() - who stops the VM when even undoing a commit failed
+ * @handler: called with both errors under the machine lock; the old views stay published
+ */
+void memory_system_set_failed_handler(MemorySystem *ms,
+                                      void (*handler)(void *opaque, const GError *commit_error,
+                                                      const GError *revert_error),
+                                      void *opaque);
+
+/**
+ * struct MemoryCommitStats - what one commit cost
+ *
+ * Totals since memory_system_new() come from memory_system_total_stats().
+ */
+typedef struct MemoryCommitStats {
+    uint64_t commits;
+    uint64_t views_rendered;
+    uint64_t ranges_visited;
+    uint64_t radix_nodes_built;
+    uint64_t listener_calls;
+    uint64_t microseconds;
+} MemoryCommitStats;
+
+/** memory_system_last_stats() / memory_system_total_stats() - counters. Context: any thread */
+MemoryCommitStats memory_system_last_stats(MemorySystem *ms);
+MemoryCommitStats memory_system_total_stats(MemorySystem *ms);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the memory core share: the structures behind the opaque types. */
+#ifndef TESSERA_MEMORY_MEMORY_INTERNAL_H
+#define TESSERA_MEMORY_MEMORY_INTERNAL_H
+
+#include <glib.h>
+#include <pthread.h>
+#include "tessera/memory/listener.h"
+#include "tessera/memory/memory-system.h"
+#include "tessera/memory/ram-block.h"
+#include "tessera/memory/region.h"
+#include "dispatch-internal.h"
+#include "flatview-internal.h"
+
+typedef struct Transaction Transaction; /* transaction.c: depth, undo journal, what changed */
+typedef struct RAMList RAMList;         /* ram-block.c: blocks of a system, notifiers */
+
+struct MemorySystem {
+    pthread_mutex_t lock; /* the machine lock */
+    _Atomic(uintptr_t) lock_owner; /* identity of the owning thread, 0 when free */
+    unsigned lock_depth;           /* owner's recursion, guarded by the lock */
+
+    Transaction *transaction;
+    GPtrArray *spaces;    /* AddressSpace *, not owned */
+    GList *listeners;     /* by increasing priority */
+    SectionTable *sections;
+    RAMList *ram;         /* ram_list_new() / ram_list_free() */
+
+    void (*failed)(void *opaque, const GError *commit_error, const GError *revert_error);
+    void *failed_opaque;
+
+    pthread_mutex_t stats_lock; /* guards the two below */
+    MemoryCommitStats last_stats;
+    MemoryCommitStats total_stats;
+};
+
+enum MemoryRegionKind {
+    REGION_CONTAINER,
+    REGION_RAM,
+    REGION_ROM,
+    REGION_ROM_DEVICE,
+    REGION_RAM_DEVICE,
+    REGION_IO,
+    REGION_ALIAS,
+};
+
+/* An ordered index of a container's children by address: region-index.c. */
+typedef struct RegionIndex RegionIndex;
+
+struct MemoryRegion {
+    _Atomic unsigned refs;
+    enum MemoryRegionKind kind;
+    MemorySystem *ms;
+    Object *owner;
+    char *name;
+
+    /* Read on the access path; fixed at creation. */
+    const MemoryRegionOps *ops;
+    void *opaque;
+    RAMBlock *block;
+    bool flush_coalesced;
+
+    /* The tree: guarded by the machine lock. */
+    Int128 size;
+    hwaddr addr;
+    int priority;
+    uint64_t order; /* place among siblings of equal priority: later is larger */
+    bool enabled;
+    bool readonly;
+    bool nonvolatile;
+    bool romd_mode;
+    uint8_t dirty_log_mask;
+    MemoryRegion *container;
+    RegionIndex *children; /* NULL: none */
+    MemoryRegion *alias;
+    hwaddr alias_offset;
+    GPtrArray *aliases; /* regions that are aliases of this one, not owned; NULL: none */
+    GArray *ioeventfds; /* sorted; NULL: none */
+    GArray *coalesced;  /* AddrRange; NULL: none */
+};
+
+struct AddressSpace {
+    MemorySystem *ms;
+    MemoryRegion *root;
+    char *name;
+    _Atomic(FlatView *) view; /* published: RCU */
+    GList *listeners;         /* by increasing priority; machine lock */
+    struct BouncePool *bounce; /* address-space-map.c */
+};
+
+/** address_space_flatview() - the current view, inside a read section */
+static inline FlatView *address_space_flatview(AddressSpace *as)
+{
+    return rcu_dereference_ptr(&as->view);
+}
+
+RAMList *ram_list_new(void);
+void ram_list_free(RAMList *list); /* asserts that it is empty */
+
+#endif
