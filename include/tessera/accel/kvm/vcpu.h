@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* vCPUs: threads that run KVM_RUN, and the states they are held in. */
+#ifndef TESSERA_ACCEL_KVM_VCPU_H
+#define TESSERA_ACCEL_KVM_VCPU_H
+
+#include <glib.h>
+#include "tessera/accel/kvm/kvm.h"
+#include "tessera/util/x86-entry.h"
+
+/*
+ * A VcpuSet is all vCPUs of one machine. It is created stopped. Two independent things keep a vCPU
+ * out of KVM_RUN:
+ *   paused   by vcpu_set_pause() (monitor `stop`, reset, shutdown): lasts until vcpu_set_resume();
+ *   parked   for the length of one slot change, by the slot listener (internal).
+ * A vCPU outside KVM_RUN (in a register handler, or waiting for the machine lock) counts as out.
+ */
+typedef struct VcpuSet VcpuSet;
+typedef struct CpuModel CpuModel;
+
+/**
+ * struct VcpuOps - what a vCPU thread tells its machine; all callbacks run on the vCPU's thread,
+ * without locks, and the vCPU re-enters the guest after they return unless it has been held
+ * (vcpu_set_hold())
+ * @triple_fault: KVM_EXIT_SHUTDOWN
+ * @system_event: KVM_EXIT_SYSTEM_EVENT with its type
+ * @failed: the vCPU cannot go on (unknown exit, internal error, entry failure, KVM_RUN error): @text
+ *      has the reason, registers, code bytes and a hint. The vCPU stays held until reset.
+ */
+typedef struct VcpuOps {
+    void (*triple_fault)(void *opaque, unsigned cpu);
+    void (*system_event)(void *opaque, unsigned cpu, unsigned type);
+    void (*failed)(void *opaque, unsigned cpu, const char *text);
+} VcpuOps;
+
+/**
+ * cpu_model_new() - parses a `-cpu` argument: "host" or "max", then ",+feature" / ",-feature" /
+ * ",feature=on|off" by the names of /proc/cpuinfo
+ *
+ * Errors: an unknown model or feature (with the nearest right name); a feature asked for that the
+ * host lacks.
+ */
+CpuModel *cpu_model_new(Kvm *kvm, const char *spec, GError **error);
+void cpu_model_free(CpuModel *model);
+/** cpu_model_phys_bits() - CPUID 0x80000008 EAX[7:0] as the guest sees it */
+unsigned cpu_model_phys_bits(const CpuModel *model);
+/** cpu_model_print_features() - every feature name the host can give, for `-cpu help` */
+void cpu_model_print_features(Kvm *kvm, GString *out);
+
+/**
+ * vcpu_set_new() - creates @count vCPUs (1 or more) with CPUID and threads; all are paused
+ * @memory, @io: where MMIO and port accesses go
+ * @ops, @opaque: see struct VcpuOps; must outlive the set
+ *
+ * APIC ids: vcpu_apic_id(). Errors: count beyond what the kernel allows (names the maximum).
+ */
+VcpuSet *vcpu_set_new(Kvm *kvm, const CpuModel *model, unsigned count, AddressSpace *memory,
+                      AddressSpace *io, const VcpuOps *ops, void *opaque, GError **error);
+
+/** vcpu_set_free() - ends the threads (waits for them). No machine lock held. NULL is allowed */
+void vcpu_set_free(VcpuSet *set);
+
+unsigned vcpu_set_count(const VcpuSet *set);
+/** vcpu_apic_id() - APIC id of vCPU @cpu: the identity */
+uint32_t vcpu_apic_id(unsigned cpu);
+
+/**
+ * vcpu_set_reset() - every vCPU as after power-on, plus what firmware would have set; vCPU 0 gets
+ * @entry, the others wait for INIT and SIPI. All vCPUs must be paused (asserted)
+ */
+bool vcpu_set_reset(VcpuSet *set, const X86EntryState *entry, GError **error);
+
+/**
+ * vcpu_set_pause() - returns when every vCPU is out of KVM_RUN and its last exit is complete
+ *
+ * Idempotent. Context: main thread, not a vCPU thread (asserted), without the machine lock.
+ */
+void vcpu_set_pause(VcpuSet *set);
+/** vcpu_set_resume() - lets paused and held vCPUs run */
+void vcpu_set_resume(VcpuSet *set);
+bool vcpu_set_paused(const VcpuSet *set);
+
+/**
+ * vcpu_set_hold() - asks every vCPU to stay out of the guest, without waiting; vcpu_set_resume()
+ * ends it. For device handlers on vCPU threads: after a power-off write no instruction follows on
+ * the writing vCPU. Context: any thread.
+ */
+void vcpu_set_hold(VcpuSet *set);
+
+/** vcpu_inject_nmi() - to every vCPU */
+void vcpu_set_inject_nmi(VcpuSet *set);
+
+/** vcpu_set_dump_registers() - text of vCPU @cpu's registers; paused or not (it is kicked then) */
+bool vcpu_set_dump_registers(VcpuSet *set, unsigned cpu, GString *out, GError **error);
+
+/** struct VcpuStats - exits by reason, summed over the vCPUs; each vCPU counts on its own cache lines */
+typedef struct VcpuStats {
+    uint64_t exits;
+    uint64_t io;
+    uint64_t mmio;
+    uint64_t hlt;
+    uint64_t intr;
+    uint64_t coalesced; /* queued writes drained */
+} VcpuStats;
+VcpuStats vcpu_set_stats(VcpuSet *set);
+
+#endif
