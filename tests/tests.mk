@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT
+# The tests, benchmarks and fuzz targets; included by the Makefile. See docs/testing.md.
+
+RESULTS := $B/results
+SUITES  := unit guest $(if $(wildcard tests/rig/check),rig)
+
+# --- Unit tests: tests/unit/test-*.c, each a program of its own with tests/unit/support/*.c.
+# Those in tests/unit/kvm/ have the three ioctl functions replaced by the model KVM. Scripts
+# tests/unit/test-*.sh print TAP themselves; TESSERA names the program for them.
+UNIT_SUPPORT   := $(patsubst %.c,$B/%.o,$(wildcard tests/unit/support/*.c))
+UNIT_TESTS     := $(patsubst %.c,$B/%,$(wildcard tests/unit/test-*.c))
+UNIT_SCRIPTS   := $(wildcard tests/unit/test-*.sh)
+KVM_SUPPORT    := $(patsubst %.c,$B/%.o,$(wildcard tests/unit/kvm/support/*.c))
+UNIT_KVM_TESTS := $(patsubst %.c,$B/%,$(wildcard tests/unit/kvm/test-*.c))
+KVM_WRAP       := -Wl,--wrap=kvm_system_ioctl,--wrap=kvm_vm_ioctl,--wrap=kvm_vcpu_ioctl
+
+$(UNIT_TESTS): $B/%: $B/%.o $(UNIT_SUPPORT) $B/libtessera.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(UNIT_SUPPORT) $B/libtessera.a $(PKG_LIBS) -lcmocka
+
+$(UNIT_KVM_TESTS): $B/%: $B/%.o $(UNIT_SUPPORT) $(KVM_SUPPORT) $B/libtessera.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) $(KVM_WRAP) -o $@ $< $(UNIT_SUPPORT) $(KVM_SUPPORT) $B/libtessera.a $(PKG_LIBS) -lcmocka
+
+# --- Guest tests: tests/guest/test-*.c start payloads on this machine's /dev/kvm. They link the
+# objects, as the program does, and find the payloads in the folder TESSERA_PAYLOADS.
+GUEST_SUPPORT := $(patsubst %.c,$B/%.o,$(wildcard tests/guest/support/*.c))
+GUEST_TESTS   := $(patsubst %.c,$B/%,$(wildcard tests/guest/test-*.c))
+GUEST_SCRIPTS := $(wildcard tests/guest/test-*.sh)
+
+$(GUEST_TESTS): $B/%: $B/%.o $(GUEST_SUPPORT) $(LIB_OBJS) $B/flags
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(GUEST_SUPPORT) $(LIB_OBJS) $(PKG_LIBS) -lcmocka
+
+# A payload is one file, .S or .c, linked with payloads/support/* by the one linker script into
+# NAME.elf; NAME.bin is the same as a flat image. Integer code only: the interpreter of a KVM
+# without hardware knows no SSE.
+PAYLOAD_DIR     := tests/guest/payloads
+PAYLOAD_LD      := $(PAYLOAD_DIR)/payload.ld
+PAYLOADS        := $(basename $(wildcard $(PAYLOAD_DIR)/*.S $(PAYLOAD_DIR)/*.c))
+PAYLOAD_ELVES   := $(PAYLOADS:%=$B/%.elf)
+PAYLOAD_BINS    := $(PAYLOADS:%=$B/%.bin)
+PAYLOAD_SUPPORT := $(patsubst %,$B/%.po,$(basename $(wildcard $(PAYLOAD_DIR)/support/*.S $(PAYLOAD_DIR)/support/*.c)))
+PAYLOAD_CFLAGS  := -std=gnu11 $(WARN) -O2 -g -ffreestanding -fno-pic -mno-sse -mno-mmx -mno-80387 -mgeneral-regs-only \
+                   -mno-red-zone -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
+                   -I$(PAYLOAD_DIR) -Iinclude
+PAYLOAD_LDFLAGS := -nostdlib -static -no-pie -Wl,-T,$(PAYLOAD_LD),--build-id=none,-z,noexecstack,-z,max-page-size=4096,--no-warn-rwx-segments
+
+$B/$(PAYLOAD_DIR)/%.po: $(PAYLOAD_DIR)/%.S $B/flags
+	$(call say,GUESTAS,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(PAYLOAD_CFLAGS) -MMD -MP -MF $(@:.po=.d) -c -o $@ $<
+
+$B/$(PAYLOAD_DIR)/%.po: $(PAYLOAD_DIR)/%.c $B/flags
+	$(call say,GUESTCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(PAYLOAD_CFLAGS) -MMD -MP -MF $(@:.po=.d) -c -o $@ $<
+
+$(PAYLOAD_ELVES): %.elf: %.po $(PAYLOAD_SUPPORT) $(PAYLOAD_LD)
+	$(call say,GUESTLD,$@)
+	$(Q)$(CC) $(PAYLOAD_LDFLAGS) -o $@ $< $(PAYLOAD_SUPPORT)
+
+$(PAYLOAD_BINS): %.bin: %.elf
+	$(Q)objcopy -O binary $< $@
+
+.PHONY: payloads
+payloads: $(PAYLOAD_ELVES) $(PAYLOAD_BINS)
+.SECONDARY: $(PAYLOADS:%=$B/%.po)
+
+# --- Running them. A suite writes its counts to $(RESULTS)/SUITE.count.
+TEST_ENV := TESSERA=$(abspath $(PROGRAM)) TESSERA_PAYLOADS=$(abspath $B/$(PAYLOAD_DIR)) TESSERA_BUILD=$(abspath $B) \
+            CC='$(CC)' ASAN_OPTIONS=abort_on_error=0:detect_stack_use_after_return=1 \
+            UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 G_SLICE=always-malloc
+
+.PHONY: unit
+unit: $(UNIT_TESTS) $(UNIT_KVM_TESTS) $(PROGRAM)
+	$(Q)$(TEST_ENV) tests/run-suite -j $(JOBS) unit $(RESULTS) $(UNIT_TESTS) $(UNIT_KVM_TESTS) $(UNIT_SCRIPTS)
+
+.PHONY: guest
+guest: $(GUEST_TESTS) $(PROGRAM) payloads
+	$(Q)$(TEST_ENV) tests/run-suite guest $(RESULTS) $(GUEST_TESTS) $(GUEST_SCRIPTS)
+
+.PHONY: rig
+rig: $(INSTALLED)
+	$(Q)tests/rig/check $(RESULTS) $(SCENARIOS)
+
+.PHONY: check
+check: ## run all tests: unit, guest and rig (under 15 minutes)
+check: deps
+	$(Q)MAKE='$(SUBMAKE)' tests/run-suites $(foreach t,$(SUITES),$t $(RESULTS)/$t.count)
+
+.PHONY: check-unit
+check-unit: ## run the unit tests: no KVM needed
+check-unit: deps
+	$(Q)$(SUBMAKE) unit
+
+.PHONY: check-guest
+check-guest: ## run the guest tests: small payloads on this machine's /dev/kvm
+check-guest: deps
+	$(Q)$(SUBMAKE) guest
+
+.PHONY: check-rig
+check-rig: ## run the rig tests: stock kernels in an emulated machine (SCENARIOS='a b' for some)
+check-rig: deps
+	$(Q)$(SUBMAKE) rig
+
+.PHONY: check-long
+check-long: ## what takes longer: all of check with more rounds, and the long scenarios
+check-long: export TESSERA_LONG := 1
+check-long: deps
+	$(Q)MAKE='$(SUBMAKE)' tests/run-suites $(foreach t,$(SUITES),$t $(RESULTS)/$t.count)
+
+SANITIZERS := address,undefined thread
+.PHONY: check-san
+check-san: ## run the unit and guest tests under the address, undefined and thread sanitizers
+check-san: deps
+	$(Q)MAKE='$(SUBMAKE)' tests/run-suites $(foreach s,$(SANITIZERS),$(foreach t,unit guest,\
+	    'SAN=$s $t' build/$(notdir $(firstword $(CC)))-$(subst $(comma),+,$s)/results/$t.count))
+
+.PHONY: check-layers
+check-layers: ## check that no file includes a header of a layer above its own
+	$(Q)scripts/check-layers
+
+# --- Fuzzing: tests/fuzz/fuzz-*.c with libFuzzer, the kept corpus in tests/fuzz/corpus/NAME/.
+FUZZ_RUNS  ?= 20000
+FUZZ_SEED  ?= 1
+FUZZ_TESTS := $(patsubst %.c,$B/%,$(wildcard tests/fuzz/fuzz-*.c))
+
+$(FUZZ_TESTS): $B/%: $B/%.o $B/libtessera.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $< $B/libtessera.a $(PKG_LIBS)
+
+.PHONY: fuzz-run
+fuzz-run: $(FUZZ_TESTS)
+	$(Q)FUZZ_RUNS=$(FUZZ_RUNS) FUZZ_SEED=$(FUZZ_SEED) tests/fuzz/run $(RESULTS) $(FUZZ_TESTS)
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target FUZZ_RUNS times from its kept corpus (clang)
+fuzz: deps
+	$(Q)$(SUBMAKE) CC=clang SAN=fuzzer-no-link,address,undefined fuzz-run
+
+# --- Benchmarks: tests/bench/bench-*.c and bench-*.sh print lines "name value unit".
+BENCH_SUPPORT := $(patsubst %.c,$B/%.o,$(wildcard tests/bench/support/*.c))
+BENCH_TESTS   := $(patsubst %.c,$B/%,$(wildcard tests/bench/bench-*.c))
+BENCH_SCRIPTS := $(wildcard tests/bench/bench-*.sh)
+
+$(BENCH_TESTS): $B/%: $B/%.o $(BENCH_SUPPORT) $(LIB_OBJS) $B/flags
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(BENCH_SUPPORT) $(LIB_OBJS) $(PKG_LIBS)
+
+.PHONY: bench-run
+bench-run: $(BENCH_TESTS) $(PROGRAM) payloads
+	$(Q)status=0; for bench in $(BENCH_TESTS) $(BENCH_SCRIPTS); do $(TEST_ENV) $$bench || status=1; done; exit $$status
+
+.PHONY: bench
+bench: ## run the benchmarks, one line "name value unit" for each figure
+bench: deps
+	$(Q)$(SUBMAKE) bench-run
+
+# --- Coverage: lines executed by the unit and guest tests, file by file.
+.PHONY: cov
+cov: ## show which lines the unit and guest tests execute, file by file
+cov: deps
+	-$(Q)$(SUBMAKE) COV=1 unit
+	-$(Q)$(SUBMAKE) COV=1 guest
+	$(Q)scripts/coverage build/$(notdir $(firstword $(CC)))-cov
