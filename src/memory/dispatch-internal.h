@@ -15,8 +15,6 @@
  * belongs to the MemorySystem, and go back to it only a grace period after the last view with that
  * tile is gone.
  */
-typedef struct SectionTable SectionTable;
-
 SectionTable *section_table_new(void);
 void section_table_free(SectionTable *table);
 /** section_table_add() - a new id for @fr (machine lock); holds no reference: the view does */

@@ -36,13 +36,35 @@ typedef struct FlatRange {
  * The ranges live in reference-counted chunks, so that the next view can share the chunks that did
  * not change. Users walk them with an iterator or look one up; nobody sees an array.
  */
+/** flatview_new() - an empty view of @root (a reference is taken; NULL: shows nothing ever) */
 FlatView *flatview_new(MemorySystem *ms, MemoryRegion *root);
 FlatView *flatview_ref(FlatView *view);
-/** flatview_unref() - the last reference frees at once; a published view is dropped via rcu_defer() */
+/**
+ * flatview_unref() - the last reference frees at once; a published view is dropped by flatview_retire()
+ *
+ * Freeing gives back the section ids that no other view carries and drops the regions, so their
+ * owners' finalizers may run here. NULL is allowed. Context: any thread
+ */
 void flatview_unref(FlatView *view);
+/**
+ * flatview_retire() - drops a reference after a grace period
+ *
+ * MemorySystem.views_pending counts those that wait; see transaction.c for its bound.
+ */
+void flatview_retire(FlatView *view);
 
 /** flatview_append() - adds @fr behind all others (asserted); takes a reference on its region */
 void flatview_append(FlatView *view, const FlatRange *fr);
+
+/**
+ * flatview_simplify() - merges neighbours where region, attributes and offset run on
+ *
+ * Before section ids are given, on a view that shares no chunk (both asserted).
+ */
+void flatview_simplify(FlatView *view);
+
+/** flat_range_same_tile() - same addresses, region, offset and attributes; dirty-log mask aside */
+bool flat_range_same_tile(const FlatRange *a, const FlatRange *b);
 
 uint64_t flatview_count(const FlatView *view);
 uint64_t flatview_generation(const FlatView *view); /* never reused in the process */
@@ -61,13 +83,34 @@ typedef struct FlatViewIter {
 } FlatViewIter;
 
 void flatview_iter_init(FlatViewIter *it, const FlatView *view);
-/** flatview_iter_next() - the next tile by address, NULL behind the last */
+/** flatview_iter_next() - the next tile by address, NULL behind the last; changed before publishing only */
 FlatRange *flatview_iter_next(FlatViewIter *it);
 
 /** flatview_dispatch() - the radix of a view that was prepared for publishing, else NULL */
 Dispatch *flatview_dispatch(const FlatView *view);
 /** flatview_set_dispatch() - @view owns @dispatch from now on (dispatch_free() at its end) */
 void flatview_set_dispatch(FlatView *view, Dispatch *dispatch);
+
+/**
+ * flatview_adopt_sections() - gives every tile of @view a section id: the one that an equal tile of
+ * @old (may be NULL) has, else a new one. Machine lock.
+ */
+void flatview_adopt_sections(FlatView *view, const FlatView *old);
+
+/*
+ * SectionRefs: how many tiles of living views carry each section id. Spaces that part or join views
+ * may carry the same id in several of them: the last one gives it back.
+ */
+typedef struct SectionRefs SectionRefs;
+typedef struct SectionTable SectionTable;
+
+SectionRefs *section_refs_new(SectionTable *table);
+void section_refs_free(SectionRefs *refs);
+/** section_refs_add() - a new id for @fr, carried once. Machine lock */
+uint32_t section_refs_add(SectionRefs *refs, const FlatRange *fr);
+void section_refs_ref(SectionRefs *refs, uint32_t id);
+/** section_refs_unref_ranges() - the ids of @n tiles (SECTION_ID_NONE is skipped). Any thread */
+void section_refs_unref_ranges(SectionRefs *refs, const FlatRange *ranges, uint32_t n);
 
 /** memory_region_section_from_range() - as listeners see a tile */
 MemoryRegionSection memory_region_section_from_range(AddressSpace *as, const FlatRange *fr);

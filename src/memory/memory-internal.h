@@ -24,10 +24,14 @@ struct MemorySystem {
     GPtrArray *spaces;    /* AddressSpace *, not owned */
     GList *listeners;     /* by increasing priority */
     SectionTable *sections;
+    SectionRefs *section_refs; /* which of them living views carry */
     RAMList *ram;         /* ram_list_new() / ram_list_free() */
 
     void (*failed)(void *opaque, const GError *commit_error, const GError *revert_error);
     void *failed_opaque;
+
+    _Atomic unsigned regions;       /* not freed yet */
+    _Atomic unsigned views_pending; /* retired, waiting for their grace period */
 
     pthread_mutex_t stats_lock; /* guards the two below */
     MemoryCommitStats last_stats;
