@@ -6,6 +6,7 @@
 #include <glib.h>
 #include <stddef.h>
 #include "tessera/memory/types.h"
+#include "tessera/util/host-memory.h"
 
 /* RAMBlock flags. */
 #define RAM_SHARED       (1u << 0) /* MAP_SHARED: other processes and devices see writes */
@@ -44,13 +45,42 @@ RAMBlock *ram_block_new_from_fd(MemorySystem *ms, const char *idstr, uint64_t si
 RAMBlock *ram_block_new_from_ptr(MemorySystem *ms, const char *idstr, uint64_t size, void *host,
                                  GError **error);
 
+/**
+ * ram_block_new_from_mapping() - memory that the caller prepared (memory backends)
+ * @size: used length, at most what @mem has accessible; @mem->size becomes the maximum length
+ * @mem: emptied on success: the block owns the mapping and its descriptor
+ * @flags: RAM_PREALLOCATED, RAM_RESIZABLE; the others follow from @mem
+ */
+RAMBlock *ram_block_new_from_mapping(MemorySystem *ms, const char *idstr, uint64_t size,
+                                     HostMemory *mem, unsigned flags, GError **error);
+
+/** ram_block_ref() - one more reference, for whoever has one or found the block under the lock */
 RAMBlock *ram_block_ref(RAMBlock *block);
+/** ram_block_try_ref() - for whoever found the block in a read section: false, it is going away */
+bool ram_block_try_ref(RAMBlock *block);
+/**
+ * ram_block_unref() - drops a reference; NULL is allowed
+ *
+ * The last one takes the block out of the list, tells the notifiers, and unmaps after a grace period.
+ * Context: any thread, RCU callbacks too; the last reference takes the machine lock.
+ */
 void ram_block_unref(RAMBlock *block);
+
+/**
+ * ram_block_release_name() - another block may have the name from now on
+ *
+ * For an owner that is done with a block which old views still hold for a moment.
+ */
+void ram_block_release_name(RAMBlock *block);
 
 /**
  * ram_block_resize() - changes the used length (<= max_length); tells the notifiers
  *
- * The owner resizes its MemoryRegion in the same transaction (memory_region_set_size()).
+ * The owner resizes its MemoryRegion in the same transaction (memory_region_set_size()). What lies
+ * above a smaller used length stays mapped, with its contents, for readers of the old map: the owner
+ * gives it back with ram_block_discard() when the commit is through.
+ *
+ * Errors: TESSERA_ERROR_INVALID (fixed size, 0, above the maximum), _NO_MEMORY.
  */
 bool ram_block_resize(RAMBlock *block, uint64_t new_size, GError **error);
 
@@ -62,6 +92,13 @@ uint64_t ram_block_max_length(const RAMBlock *block);
 size_t ram_block_page_size(const RAMBlock *block);
 unsigned ram_block_flags(const RAMBlock *block);
 int ram_block_fd(const RAMBlock *block); /* -1: none */
+uint64_t ram_block_fd_offset(const RAMBlock *block);
+
+/** ram_block_discard() - whole pages go back to the host and read as zeroes afterwards */
+bool ram_block_discard(RAMBlock *block, uint64_t block_off, uint64_t len, GError **error);
+
+/** ram_block_find() - by name, or NULL. Machine lock. */
+RAMBlock *ram_block_find(MemorySystem *ms, const char *idstr);
 
 /** ram_block_from_host() - the block that holds host address @host, or NULL; machine lock or RCU */
 RAMBlock *ram_block_from_host(MemorySystem *ms, const void *host, uint64_t *ret_block_off);
@@ -83,13 +120,18 @@ typedef struct RAMBlockNotifier {
     void (*block_added)(struct RAMBlockNotifier *n, RAMBlock *block);
     void (*block_removed)(struct RAMBlockNotifier *n, RAMBlock *block);
     void (*block_resized)(struct RAMBlockNotifier *n, RAMBlock *block, uint64_t old_size);
-    /* any thread, in a read section, only for blocks whose region is logged */
+    /* any thread, in a read section, for every write that passes ram_block_mark_dirty() */
     void (*dirty)(struct RAMBlockNotifier *n, RAMBlock *block, uint64_t block_off, uint64_t len);
-    GList link; /* owned by the core */
 } RAMBlockNotifier;
 
-/** ram_block_notifier_add() - existing blocks are replayed as block_added */
+/** ram_block_notifier_add() - existing blocks are replayed as block_added, largest first */
 void ram_block_notifier_add(MemorySystem *ms, RAMBlockNotifier *n);
+/**
+ * ram_block_notifier_remove() - nothing is told any more; what exists is not replayed as removed
+ *
+ * @n->dirty may still run in read sections that are open: wait for a grace period before freeing @n
+ * if it has one.
+ */
 void ram_block_notifier_remove(MemorySystem *ms, RAMBlockNotifier *n);
 
 #endif
