@@ -106,7 +106,7 @@ deps: ## install the Debian packages of packages.txt that are missing (root or s
 .PHONY: run
 run: ## boot a stock Debian kernel to a shell (in the rig where KVM has no hardware below)
 run: deps
-	$(Q)$(SUBMAKE) all
+	+$(Q)$(SUBMAKE) all
 	$(Q)scripts/run-linux
 
 include tests/tests.mk

@@ -2,7 +2,7 @@
 # The tests, benchmarks and fuzz targets; included by the Makefile. See docs/testing.md.
 
 RESULTS := $B/results
-SUITES  := unit guest $(if $(wildcard tests/rig/check),rig)
+SUITES  := unit guest $(if $(PROGRAM),rig)
 
 # --- Unit tests: tests/unit/test-*.c, each a program of its own with tests/unit/support/*.c.
 # Those in tests/unit/kvm/ have the three ioctl functions replaced by the model KVM. Scripts
@@ -87,34 +87,34 @@ rig: $(INSTALLED)
 .PHONY: check
 check: ## run all tests: unit, guest and rig (under 15 minutes)
 check: deps
-	$(Q)MAKE='$(SUBMAKE)' tests/run-suites $(foreach t,$(SUITES),$t $(RESULTS)/$t.count)
+	+$(Q)MAKE='$(SUBMAKE)' tests/run-suites $(foreach t,$(SUITES),$t $(RESULTS)/$t.count)
 
 .PHONY: check-unit
 check-unit: ## run the unit tests: no KVM needed
 check-unit: deps
-	$(Q)$(SUBMAKE) unit
+	+$(Q)$(SUBMAKE) unit
 
 .PHONY: check-guest
 check-guest: ## run the guest tests: small payloads on this machine's /dev/kvm
 check-guest: deps
-	$(Q)$(SUBMAKE) guest
+	+$(Q)$(SUBMAKE) guest
 
 .PHONY: check-rig
 check-rig: ## run the rig tests: stock kernels in an emulated machine (SCENARIOS='a b' for some)
 check-rig: deps
-	$(Q)$(SUBMAKE) rig
+	+$(Q)$(SUBMAKE) rig
 
 .PHONY: check-long
 check-long: ## what takes longer: all of check with more rounds, and the long scenarios
 check-long: export TESSERA_LONG := 1
 check-long: deps
-	$(Q)MAKE='$(SUBMAKE)' tests/run-suites $(foreach t,$(SUITES),$t $(RESULTS)/$t.count)
+	+$(Q)MAKE='$(SUBMAKE)' tests/run-suites $(foreach t,$(SUITES),$t $(RESULTS)/$t.count)
 
 SANITIZERS := address,undefined thread
 .PHONY: check-san
 check-san: ## run the unit and guest tests under the address, undefined and thread sanitizers
 check-san: deps
-	$(Q)MAKE='$(SUBMAKE)' tests/run-suites $(foreach s,$(SANITIZERS),$(foreach t,unit guest,\
+	+$(Q)MAKE='$(SUBMAKE)' tests/run-suites $(foreach s,$(SANITIZERS),$(foreach t,unit guest,\
 	    'SAN=$s $t' build/$(notdir $(firstword $(CC)))-$(subst $(comma),+,$s)/results/$t.count))
 
 .PHONY: check-layers
@@ -137,7 +137,7 @@ fuzz-run: $(FUZZ_TESTS)
 .PHONY: fuzz
 fuzz: ## run each fuzz target FUZZ_RUNS times from its kept corpus (clang)
 fuzz: deps
-	$(Q)$(SUBMAKE) CC=clang SAN=fuzzer-no-link,address,undefined fuzz-run
+	+$(Q)$(SUBMAKE) CC=clang SAN=fuzzer-no-link,address,undefined fuzz-run
 
 # --- Benchmarks: tests/bench/bench-*.c and bench-*.sh print lines "name value unit".
 BENCH_SUPPORT := $(patsubst %.c,$B/%.o,$(wildcard tests/bench/support/*.c))
@@ -155,12 +155,12 @@ bench-run: $(BENCH_TESTS) $(PROGRAM) payloads
 .PHONY: bench
 bench: ## run the benchmarks, one line "name value unit" for each figure
 bench: deps
-	$(Q)$(SUBMAKE) bench-run
+	+$(Q)$(SUBMAKE) bench-run
 
 # --- Coverage: lines executed by the unit and guest tests, file by file.
 .PHONY: cov
 cov: ## show which lines the unit and guest tests execute, file by file
 cov: deps
-	-$(Q)$(SUBMAKE) COV=1 unit
-	-$(Q)$(SUBMAKE) COV=1 guest
+	+-$(Q)$(SUBMAKE) COV=1 unit
+	+-$(Q)$(SUBMAKE) COV=1 guest
 	$(Q)scripts/coverage build/$(notdir $(firstword $(CC)))-cov
