@@ -20,14 +20,15 @@ typedef enum X86EntryMode {
     X86_ENTRY_LONG_64,      /* long mode: CR0.PG, CR4.PAE, EFER.LMA, a 64-bit code segment */
 } X86EntryMode;
 
-/* CR0, CR4, EFER and RFLAGS bits that an entry state uses (Intel SDM volume 3, sections 2.2, 2.5). */
-#define X86_ENTRY_CR0_PE    (1ULL << 0)
-#define X86_ENTRY_CR0_ET    (1ULL << 4) /* reads as 1 on every processor */
-#define X86_ENTRY_CR0_PG    (1ULL << 31)
-#define X86_ENTRY_CR4_PAE   (1ULL << 5)
-#define X86_ENTRY_EFER_LME  (1ULL << 8)
-#define X86_ENTRY_EFER_LMA  (1ULL << 10)
-#define X86_ENTRY_RFLAGS_1  (1ULL << 1) /* reads as 1; interrupts are off */
+/* CR0, CR4, EFER and RFLAGS bits that an entry state uses (Intel SDM volume 3, sections 2.2, 2.5).
+ */
+#define X86_ENTRY_CR0_PE   (1ULL << 0)
+#define X86_ENTRY_CR0_ET   (1ULL << 4) /* reads as 1 on every processor */
+#define X86_ENTRY_CR0_PG   (1ULL << 31)
+#define X86_ENTRY_CR4_PAE  (1ULL << 5)
+#define X86_ENTRY_EFER_LME (1ULL << 8)
+#define X86_ENTRY_EFER_LMA (1ULL << 10)
+#define X86_ENTRY_RFLAGS_1 (1ULL << 1) /* reads as 1; interrupts are off */
 
 /**
  * struct X86Segment - a segment register with its hidden part
