@@ -57,6 +57,10 @@ static char *advice(const LinuxBootPlan *plan)
     uint64_t limit = initrd_anywhere(plan) ? PC_LOW_RAM_END_MAX : initrd_limit(plan);
     uint64_t total;
 
+    if (initrd_limit(plan) >= kernel_base(plan) && kernel_base(plan) >= PC_HIGH_RAM_BASE &&
+        initrd <= kernel_base(plan) - PC_HIGH_RAM_BASE) {
+        initrd = 0; /* it finds room under the kernel */
+    }
     if (plan->input.setup_data > PC_HIGH_RAM_BASE) {
         end += boot_page_up(boot_setup_data_size(plan->setup_data));
     }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tells which kind of kernel a file is. */
+#include "tessera/hw/i386/linux-image.h"
+
 #include <inttypes.h>
 #include <string.h>
 
