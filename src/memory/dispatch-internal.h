@@ -6,30 +6,64 @@
 #include "flatview-internal.h"
 
 /*
- * PhysPageMap: a radix tree over 4 KiB page frames, 9 bits a level. An entry is (skip, ptr): skip
- * says how many levels a step descends (single-child levels are skipped, 0 means leaf), ptr names a
- * node or a section. A page in which more than one tile lies goes through a subpage: a small sorted
- * list of what lies in that page.
+ * PhysPageMap: a radix tree over 4 KiB page frames, 9 bits a level, 6 levels for 64-bit addresses.
  *
- * Section ids are stable across views and wider than 16 bits. They come from a SectionTable, which
- * belongs to the MemorySystem, and go back to it only a grace period after the last view with that
- * tile is gone.
+ *      31                            3 2    0
+ *     +-------------------------------+------+    skip 0       ptr is a section id: the walk ends
+ *     |              ptr              | skip |    skip 1..6    ptr is a node, that many levels down
+ *     +-------------------------------+------+    skip 7       ptr is a subpage: the walk ends
+ *
+ * A node is 512 entries. Only windows in which two tiles or more lie are taken apart:
+ *   - a window that a single tile touches is a leaf at that level, whether the tile fills it or not;
+ *   - a node of which a single entry is in use is skipped: its parent's entry carries a higher skip.
+ * Either way a walk may arrive at a tile that does not hold the address, so the last step of every
+ * lookup is to compare it with the tile's bounds; if it lies outside, nothing is assigned there.
+ * A page in which several tiles lie is a subpage: their offsets, sorted, for a binary search.
+ *
+ * Nodes and subpages are immutable once their view is published, and counted by reference (each
+ * entry that names one holds a reference): the next view can share every subtree that did not change
+ * and copy only the path to what did. They live in pools of the SectionTable, which belongs to the
+ * MemorySystem, so that a number means the same in every view.
+ *
+ * Section ids are stable across views and 29 bits wide. They go back to the table only a grace
+ * period after the last view with that tile is gone.
  */
-SectionTable *section_table_new(void);
-void section_table_free(SectionTable *table);
-/** section_table_add() - a new id for @fr (machine lock); holds no reference: the view does */
-uint32_t section_table_add(SectionTable *table, const FlatRange *fr);
-/** section_table_remove() - gives an id back (machine lock or RCU callback; thread-safe) */
-void section_table_remove(SectionTable *table, uint32_t id);
-uint32_t section_table_count(SectionTable *table);
+typedef uint32_t PhysPageEntry;
+
+#define PHYS_PAGE_BITS   12
+#define PHYS_LEVEL_BITS  9
+#define PHYS_NODE_SIZE   (1u << PHYS_LEVEL_BITS)
+#define PHYS_LEVELS      6u
+#define PHYS_SKIP_BITS   3
+#define PHYS_SKIP_MASK   7u
+#define PHYS_SUBPAGE     7u
+#define PHYS_UNASSIGNED  ((PhysPageEntry)SECTION_ID_UNASSIGNED)
+#define SECTION_ID_LIMIT (1u << (32 - PHYS_SKIP_BITS))
+
+typedef struct PhysPageNode {
+    PhysPageEntry entries[PHYS_NODE_SIZE];
+} PhysPageNode;
+
+/* Behind the ids: uint16_t starts[count], each tile's first offset in the page, sorted. */
+typedef struct PhysSubpage {
+    uint32_t count;
+    uint32_t ids[];
+} PhysSubpage;
+
+static inline uint16_t *phys_subpage_starts(const PhysSubpage *sp)
+{
+    return (uint16_t *)&sp->ids[sp->count];
+}
 
 /**
  * struct DispatchSection - what a lookup yields: everything an access needs, on one cache line
  * @mr: NULL for unassigned space
- * @host: host address of @start for RAM-like tiles that can be read directly, else NULL
+ * @host: host address of @start for tiles that can be read directly, else NULL
  * @start, @last: the tile's addresses, inclusive
  * @offset_in_region: bytes into @mr at @start
  * @id: SECTION_ID_UNASSIGNED for unassigned space
+ * @readonly: the tile's own and inherited flag, or memory that is mapped read-only
+ * @direct_write: writes may go to @host, too
  */
 typedef struct DispatchSection {
     MemoryRegion *mr;
@@ -41,17 +75,49 @@ typedef struct DispatchSection {
     uint8_t dirty_log_mask;
     bool readonly;
     bool romd_mode;
-} DispatchSection;
+    bool direct_write;
+} __attribute__((aligned(64))) DispatchSection;
+
+SectionTable *section_table_new(void);
+void section_table_free(SectionTable *table);
+/** section_table_add() - a new id for @fr (machine lock); holds no reference: the view does */
+uint32_t section_table_add(SectionTable *table, const FlatRange *fr);
+/** section_table_ref() - a further user of @id: it takes one more section_table_remove() to free it */
+void section_table_ref(SectionTable *table, uint32_t id);
+/** section_table_remove() - gives an id back (machine lock or RCU callback; thread-safe) */
+void section_table_remove(SectionTable *table, uint32_t id);
+/** section_table_count() - ids in use, without SECTION_ID_UNASSIGNED */
+uint32_t section_table_count(SectionTable *table);
+/** section_table_get() - the section of an id in use */
+const DispatchSection *section_table_get(const SectionTable *table, uint32_t id);
+
+/**
+ * struct Dispatch - one view's way from an address to its tile; immutable
+ * @generation: the view's, never 0 and never reused: the key of readers' caches
+ * @nodes, @subpages, @sections: bases of the table's pools, which never move
+ */
+struct Dispatch {
+    uint64_t generation;
+    PhysPageEntry root;
+    const PhysPageNode *nodes;
+    PhysSubpage *const *subpages;
+    const DispatchSection *sections;
+    const FlatView *view; /* owns this */
+    SectionTable *table;
+    uint64_t node_count;
+    size_t subpage_bytes;
+};
 
 /** dispatch_new() - the radix of @view, whose ranges all carry section ids; asserted */
 Dispatch *dispatch_new(SectionTable *table, const FlatView *view);
+/** dispatch_free() - drops its nodes. After a grace period if it was published. NULL is allowed */
 void dispatch_free(Dispatch *dispatch);
 
 /**
  * dispatch_lookup() - what answers at @addr; never NULL
  *
  * Valid inside the read section in which @dispatch was loaded. For unassigned space the section's
- * @start and @last are those of the whole address space: use dispatch_unassigned_end().
+ * @start and @last are those of the whole address space: dispatch_next_start() says where it ends.
  */
 const DispatchSection *dispatch_lookup(const Dispatch *dispatch, hwaddr addr);
 
@@ -59,7 +125,16 @@ const DispatchSection *dispatch_lookup(const Dispatch *dispatch, hwaddr addr);
 bool dispatch_next_start(const Dispatch *dispatch, hwaddr addr, hwaddr *ret_start);
 
 uint64_t dispatch_nodes(const Dispatch *dispatch);
+/** dispatch_memory_bytes() - nodes, subpages and the sections of the view's tiles */
 size_t dispatch_memory_bytes(const Dispatch *dispatch);
+
+/* phys-page-map.c: build and drop a radix. The table is the one that all entries refer to. */
+
+/** phys_page_map_build() - the root entry of @view's radix; counts what it built */
+PhysPageEntry phys_page_map_build(SectionTable *table, const FlatView *view,
+                                  uint64_t *ret_nodes, size_t *ret_subpage_bytes);
+/** phys_page_map_unref() - drops one reference on what @entry names, and all that dies with it */
+void phys_page_map_unref(SectionTable *table, PhysPageEntry entry);
 
 /*
  * The access path's side of a handler that takes the machine lock (see memory_system_lock()):

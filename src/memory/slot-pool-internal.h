@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* SlotPool: numbered slots of one size whose addresses never change. */
+#ifndef TESSERA_MEMORY_SLOT_POOL_INTERNAL_H
+#define TESSERA_MEMORY_SLOT_POOL_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The dispatch names sections and radix nodes by number, and readers follow those numbers without a
+ * lock while a writer adds more. The pool therefore reserves address space once and makes it usable
+ * step by step: a slot lies at base + number * slot_size for ever, growing copies nothing, and
+ * finding a slot takes no load but the slot's own. Reserved space that is not used costs no memory.
+ *
+ * Each slot carries a reference count, so that successive views can share what did not change. The
+ * count lives outside of the slot: readers' cache lines are not written when a view comes or goes.
+ */
+typedef struct SlotPool {
+    uint8_t *base;            /* reserved for limit slots; fixed */
+    _Atomic uint32_t *counts; /* references; of a free slot: the next free one */
+    size_t slot_size;
+    uint32_t limit;
+
+    pthread_mutex_t lock; /* guards the four below, and counts[] of free slots */
+    uint32_t ready;       /* slots that are backed by memory */
+    uint32_t fresh;       /* first slot that was never used */
+    uint32_t first_free;  /* UINT32_MAX: none */
+    uint32_t used;
+} SlotPool;
+
+/** slot_pool_init() - an empty pool of at most @limit slots of @slot_size bytes (a multiple of 8) */
+void slot_pool_init(SlotPool *pool, size_t slot_size, uint32_t limit);
+
+/** slot_pool_done() - gives all memory back, whether slots are in use or not */
+void slot_pool_done(SlotPool *pool);
+
+/**
+ * slot_pool_get() - a free slot, with one reference; its content is undefined
+ *
+ * Ends the process, as every allocation here does, when memory or numbers run out. Context: any
+ * thread.
+ */
+uint32_t slot_pool_get(SlotPool *pool);
+
+/** slot_pool_put() - gives back a slot whose count has fallen to 0. Context: any thread */
+void slot_pool_put(SlotPool *pool, uint32_t slot);
+
+/** slot_pool_ref() - one more reference on a slot in use */
+static inline void slot_pool_ref(SlotPool *pool, uint32_t slot)
+{
+    atomic_fetch_add_explicit(&pool->counts[slot], 1, memory_order_relaxed);
+}
+
+/** slot_pool_unref() - one less; true: it was the last, the caller cleans up and puts the slot back */
+static inline bool slot_pool_unref(SlotPool *pool, uint32_t slot)
+{
+    return atomic_fetch_sub_explicit(&pool->counts[slot], 1, memory_order_acq_rel) == 1;
+}
+
+/** slot_pool_used() - slots in use */
+uint32_t slot_pool_used(SlotPool *pool);
+
+static inline void *slot_pool_at(const SlotPool *pool, uint32_t slot)
+{
+    return pool->base + (size_t)slot * pool->slot_size;
+}
+
+#endif

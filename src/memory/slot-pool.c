@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* SlotPool: numbered slots of one size whose addresses never change. */
+#include "slot-pool-internal.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <sys/mman.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define POOL_ASAN 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define POOL_ASAN 1
+#endif
+
+#ifdef POOL_ASAN
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n)   ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#endif
+
+#define NO_SLOT    UINT32_MAX
+#define FIRST_STEP (64u << 10) /* bytes made usable at first: too small for a huge page */
+#define MIN_LIMIT  (1u << 12)
+
+static void *reserve(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static size_t page_round(size_t bytes)
+{
+    return (bytes + 4095) & ~(size_t)4095;
+}
+
+/*
+ * Under a limit on address space (RLIMIT_AS) less is reserved: the pool holds fewer slots then,
+ * still far more than a machine has tiles.
+ */
+void slot_pool_init(SlotPool *pool, size_t slot_size, uint32_t limit)
+{
+    g_assert(slot_size % 8 == 0 && limit >= MIN_LIMIT);
+    *pool = (SlotPool){ .slot_size = slot_size, .first_free = NO_SLOT };
+    pthread_mutex_init(&pool->lock, NULL);
+    for (; limit >= MIN_LIMIT; limit /= 2) {
+        pool->base = reserve(limit * slot_size);
+        if (!pool->base) {
+            continue;
+        }
+        pool->counts = reserve(limit * sizeof(uint32_t));
+        if (pool->counts) {
+            pool->limit = limit;
+            return;
+        }
+        munmap(pool->base, limit * slot_size);
+    }
+    g_error("cannot reserve %zu bytes of address space for the memory map: %s",
+            MIN_LIMIT * slot_size, g_strerror(errno));
+}
+
+void slot_pool_done(SlotPool *pool)
+{
+    if (!pool->base) {
+        return;
+    }
+    ASAN_UNPOISON_MEMORY_REGION(pool->base, pool->ready * pool->slot_size);
+    munmap(pool->base, pool->limit * pool->slot_size);
+    munmap((void *)pool->counts, pool->limit * sizeof(uint32_t));
+    pthread_mutex_destroy(&pool->lock);
+    pool->base = NULL;
+}
+
+/* Doubles what is usable; the kernel gives memory only when a slot is touched. */
+static void grow(SlotPool *pool)
+{
+    size_t first = FIRST_STEP / pool->slot_size;
+    size_t ready = pool->ready ? (size_t)pool->ready * 2 : first;
+
+    ready = MIN(ready, pool->limit);
+    if (ready == pool->ready) {
+        g_error("the memory map has more than %u tiles or radix nodes", pool->limit);
+    }
+    if (mprotect(pool->base, page_round(ready * pool->slot_size), PROT_READ | PROT_WRITE) ||
+        mprotect((void *)pool->counts, page_round(ready * sizeof(uint32_t)),
+                 PROT_READ | PROT_WRITE)) {
+        g_error("no memory for %zu tiles or radix nodes: %s", ready, g_strerror(errno));
+    }
+    pool->ready = ready;
+}
+
+uint32_t slot_pool_get(SlotPool *pool)
+{
+    uint32_t slot;
+
+    pthread_mutex_lock(&pool->lock);
+    slot = pool->first_free;
+    if (slot != NO_SLOT) {
+        pool->first_free = atomic_load_explicit(&pool->counts[slot], memory_order_relaxed);
+        ASAN_UNPOISON_MEMORY_REGION(slot_pool_at(pool, slot), pool->slot_size);
+    } else {
+        if (pool->fresh == pool->ready) {
+            grow(pool);
+        }
+        slot = pool->fresh++;
+    }
+    pool->used++;
+    atomic_store_explicit(&pool->counts[slot], 1, memory_order_relaxed);
+    pthread_mutex_unlock(&pool->lock);
+    return slot;
+}
+
+void slot_pool_put(SlotPool *pool, uint32_t slot)
+{
+    pthread_mutex_lock(&pool->lock);
+    g_assert(slot < pool->fresh && pool->used > 0);
+    ASAN_POISON_MEMORY_REGION(slot_pool_at(pool, slot), pool->slot_size);
+    atomic_store_explicit(&pool->counts[slot], pool->first_free, memory_order_relaxed);
+    pool->first_free = slot;
+    pool->used--;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+uint32_t slot_pool_used(SlotPool *pool)
+{
+    uint32_t used;
+
+    pthread_mutex_lock(&pool->lock);
+    used = pool->used;
+    pthread_mutex_unlock(&pool->lock);
+    return used;
+}
