@@ -33,6 +33,8 @@ struct MemorySystem {
     _Atomic unsigned regions;       /* not freed yet */
     _Atomic unsigned views_pending; /* retired, waiting for their grace period */
 
+    _Atomic uint64_t rom_writes; /* dropped */
+
     pthread_mutex_t stats_lock; /* guards the two below */
     MemoryCommitStats last_stats;
     MemoryCommitStats total_stats;
@@ -89,8 +91,11 @@ struct AddressSpace {
     char *name;
     _Atomic(FlatView *) view; /* published: RCU */
     GList *listeners;         /* by increasing priority; machine lock */
-    struct BouncePool *bounce; /* address-space-map.c */
+    struct BouncePool *bounce; /* address-space-map.c; made by the first map, NULL before */
 };
+
+/** bounce_pool_free() - at the end of an address space; nothing may be mapped. NULL is allowed */
+void bounce_pool_free(struct BouncePool *pool);
 
 /** address_space_flatview() - the current view, inside a read section */
 static inline FlatView *address_space_flatview(AddressSpace *as)

@@ -91,4 +91,7 @@ typedef struct MemoryCommitStats {
 MemoryCommitStats memory_system_last_stats(MemorySystem *ms);
 MemoryCommitStats memory_system_total_stats(MemorySystem *ms);
 
+/** memory_system_rom_writes() - writes to read-only memory that were dropped. Context: any thread */
+uint64_t memory_system_rom_writes(MemorySystem *ms);
+
 #endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the access path share. */
+#ifndef TESSERA_MEMORY_ACCESS_INTERNAL_H
+#define TESSERA_MEMORY_ACCESS_INTERNAL_H
+
+#include <glib.h>
+#include <string.h>
+#include "memory-internal.h"
+
+/*
+ * access-size.c: how an access to an I/O region is cut, checked and handed to its callbacks. Bytes
+ * travel in address order; the region's endianness turns them into values and back.
+ */
+
+/** memory_is_single_access() - could one instruction make an access of @len bytes? */
+static inline bool memory_is_single_access(uint64_t len)
+{
+    return len <= 8 && len != 0 && (len & (len - 1)) == 0;
+}
+
+/**
+ * memory_io_access_size() - bytes of the next access to @ops at @offset when @len are left
+ * @single: the request is one instruction's (see memory_is_single_access()): it is never realigned
+ *
+ * Returns: 1, 2, 4 or 8, at most @len and at most the region's maximum.
+ */
+unsigned memory_io_access_size(const MemoryRegionOps *ops, hwaddr offset, uint64_t len,
+                               bool single);
+
+/** memory_io_accepts() - does @mr's @valid allow this access? */
+bool memory_io_accepts(const MemoryRegion *mr, hwaddr offset, unsigned size, bool is_write,
+                       MemTxAttrs attrs);
+
+/** memory_io_read() / memory_io_write() - one access of @size bytes (1, 2, 4, 8), checked and split */
+MemTxResult memory_io_read(const MemoryRegion *mr, hwaddr offset, uint8_t *buf, unsigned size,
+                           MemTxAttrs attrs);
+MemTxResult memory_io_write(const MemoryRegion *mr, hwaddr offset, const uint8_t *buf,
+                            unsigned size, MemTxAttrs attrs);
+
+/**
+ * memory_access_lookup() - dispatch_lookup() through this thread's most recently used sections
+ *
+ * Inside the read section in which @dispatch was loaded.
+ */
+const DispatchSection *memory_access_lookup(const Dispatch *dispatch, hwaddr addr);
+
+/* Loads and stores of 1, 2, 4 or 8 bytes are single instructions when they are aligned. */
+
+static inline void copy_from_memory(void *buf, const uint8_t *host, uint64_t len)
+{
+    if (((uintptr_t)host & (len - 1)) == 0) {
+        uint16_t v16;
+        uint32_t v32;
+        uint64_t v64;
+
+        switch (len) {
+        case 1:
+            *(uint8_t *)buf = __atomic_load_n(host, __ATOMIC_RELAXED);
+            return;
+        case 2:
+            v16 = __atomic_load_n((const uint16_t *)(const void *)host, __ATOMIC_RELAXED);
+            memcpy(buf, &v16, 2);
+            return;
+        case 4:
+            v32 = __atomic_load_n((const uint32_t *)(const void *)host, __ATOMIC_RELAXED);
+            memcpy(buf, &v32, 4);
+            return;
+        case 8:
+            v64 = __atomic_load_n((const uint64_t *)(const void *)host, __ATOMIC_RELAXED);
+            memcpy(buf, &v64, 8);
+            return;
+        default:
+            break;
+        }
+    }
+    memcpy(buf, host, len);
+}
+
+static inline void copy_to_memory(uint8_t *host, const void *buf, uint64_t len)
+{
+    if (((uintptr_t)host & (len - 1)) == 0) {
+        uint16_t v16;
+        uint32_t v32;
+        uint64_t v64;
+
+        switch (len) {
+        case 1:
+            __atomic_store_n(host, *(const uint8_t *)buf, __ATOMIC_RELAXED);
+            return;
+        case 2:
+            memcpy(&v16, buf, 2);
+            __atomic_store_n((uint16_t *)(void *)host, v16, __ATOMIC_RELAXED);
+            return;
+        case 4:
+            memcpy(&v32, buf, 4);
+            __atomic_store_n((uint32_t *)(void *)host, v32, __ATOMIC_RELAXED);
+            return;
+        case 8:
+            memcpy(&v64, buf, 8);
+            __atomic_store_n((uint64_t *)(void *)host, v64, __ATOMIC_RELAXED);
+            return;
+        default:
+            break;
+        }
+    }
+    memcpy(host, buf, len);
+}
+
+#endif
