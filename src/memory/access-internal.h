@@ -37,12 +37,39 @@ MemTxResult memory_io_read(const MemoryRegion *mr, hwaddr offset, uint8_t *buf, 
 MemTxResult memory_io_write(const MemoryRegion *mr, hwaddr offset, const uint8_t *buf,
                             unsigned size, MemTxAttrs attrs);
 
+/*
+ * What this thread found lately, one entry for each of a few views (a vCPU goes back and forth
+ * between memory and I/O ports). An entry is right as long as the view of its generation is, and a
+ * reader only asks for the generation of a view it holds: a stale entry is never followed.
+ */
+#define RECENT_VIEWS 8u
+
+typedef struct RecentSection {
+    uint64_t generation; /* 0: none */
+    hwaddr start;
+    hwaddr span; /* last - start */
+    const DispatchSection *section;
+} RecentSection;
+
+extern _Thread_local RecentSection recent_sections[RECENT_VIEWS];
+
+/** memory_access_lookup_slow() - asks the dispatch, and remembers an assigned answer */
+const DispatchSection *memory_access_lookup_slow(const Dispatch *dispatch, hwaddr addr);
+
 /**
  * memory_access_lookup() - dispatch_lookup() through this thread's most recently used sections
  *
- * Inside the read section in which @dispatch was loaded.
+ * Inside the read section in which @view was loaded.
  */
-const DispatchSection *memory_access_lookup(const Dispatch *dispatch, hwaddr addr);
+static inline const DispatchSection *memory_access_lookup(const FlatView *view, hwaddr addr)
+{
+    const RecentSection *r = &recent_sections[view->generation % RECENT_VIEWS];
+
+    if (G_LIKELY(r->generation == view->generation && addr - r->start <= r->span)) {
+        return r->section;
+    }
+    return memory_access_lookup_slow(view->dispatch, addr);
+}
 
 /* Loads and stores of 1, 2, 4 or 8 bytes are single instructions when they are aligned. */
 

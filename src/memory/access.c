@@ -4,21 +4,7 @@
 
 #include "access-internal.h"
 
-/*
- * What this thread found lately, one entry for each of a few views (a vCPU goes back and forth
- * between memory and I/O ports). An entry is right as long as the view of its generation is, and a
- * reader only asks for the generation of a view it holds: a stale entry is never followed.
- */
-#define RECENT_VIEWS 8u
-
-typedef struct Recent {
-    uint64_t generation; /* 0: none */
-    hwaddr start;
-    hwaddr span; /* last - start */
-    const DispatchSection *section;
-} Recent;
-
-static _Thread_local Recent recent_sections[RECENT_VIEWS] __attribute__((aligned(64)));
+_Thread_local RecentSection recent_sections[RECENT_VIEWS] __attribute__((aligned(64)));
 
 /*
  * A region whose callback is running on this thread; they nest when a callback makes accesses of its
@@ -35,7 +21,7 @@ static _Thread_local AccessFrame *innermost_frame;
 /* One call of address_space_rw() or its kin. */
 typedef struct Access {
     AddressSpace *as;
-    const Dispatch *dispatch;
+    const FlatView *view;
     MemTxAttrs attrs;
     MemTxResult result;
     bool single; /* one instruction's access: an I/O region at its first byte gets it whole */
@@ -44,20 +30,15 @@ typedef struct Access {
 /* A step deals with the first bytes of what is left and returns how many; never 0. */
 typedef uint64_t AccessStep(Access *a, hwaddr addr, uint8_t *buf, uint64_t len);
 
-const DispatchSection *memory_access_lookup(const Dispatch *dispatch, hwaddr addr)
+const DispatchSection *memory_access_lookup_slow(const Dispatch *dispatch, hwaddr addr)
 {
-    Recent *r = &recent_sections[dispatch->generation % RECENT_VIEWS];
-    const DispatchSection *section;
+    const DispatchSection *s = dispatch_lookup(dispatch, addr);
 
-    if (r->generation == dispatch->generation && addr - r->start <= r->span) {
-        return r->section;
+    if (s->mr) { /* unassigned space has no bounds to remember */
+        recent_sections[dispatch->generation % RECENT_VIEWS] =
+            (RecentSection){ dispatch->generation, s->start, s->last - s->start, s };
     }
-    section = dispatch_lookup(dispatch, addr);
-    if (section->mr) {
-        *r = (Recent){ dispatch->generation, section->start, section->last - section->start,
-                       section };
-    }
-    return section;
+    return s;
 }
 
 void memory_access_leave_read_section(void)
@@ -74,7 +55,7 @@ void memory_access_leave_read_section(void)
 static void access_enter(Access *a)
 {
     rcu_read_section_enter();
-    a->dispatch = flatview_dispatch(address_space_flatview(a->as));
+    a->view = address_space_flatview(a->as);
 }
 
 static void frame_push(AccessFrame *f, MemoryRegion *mr)
@@ -109,7 +90,7 @@ static uint64_t unassigned_bytes(const Access *a, hwaddr addr, uint64_t len)
 {
     hwaddr start;
 
-    if (a->single || !dispatch_next_start(a->dispatch, addr, &start)) {
+    if (a->single || !dispatch_next_start(flatview_dispatch(a->view), addr, &start)) {
         return len;
     }
     return MIN(len, start - addr);
@@ -177,7 +158,7 @@ static uint64_t read_slow(Access *a, const DispatchSection *s, hwaddr addr, uint
 
 static uint64_t read_step(Access *a, hwaddr addr, uint8_t *buf, uint64_t len)
 {
-    const DispatchSection *s = memory_access_lookup(a->dispatch, addr);
+    const DispatchSection *s = memory_access_lookup(a->view, addr);
 
     if (G_LIKELY(s->host)) {
         uint64_t n = clamp_to_tile(s, addr, len);
@@ -232,7 +213,7 @@ static uint64_t write_slow(Access *a, const DispatchSection *s, hwaddr addr, con
 
 static uint64_t write_step(Access *a, hwaddr addr, uint8_t *buf, uint64_t len)
 {
-    const DispatchSection *s = memory_access_lookup(a->dispatch, addr);
+    const DispatchSection *s = memory_access_lookup(a->view, addr);
 
     if (G_LIKELY(s->direct_write)) {
         uint64_t n = clamp_to_tile(s, addr, len);
@@ -247,7 +228,7 @@ static uint64_t write_step(Access *a, hwaddr addr, uint8_t *buf, uint64_t len)
 /* A loader's write: what the guest may not write is written, what is no memory is left alone. */
 static uint64_t write_rom_step(Access *a, hwaddr addr, uint8_t *buf, uint64_t len)
 {
-    const DispatchSection *s = memory_access_lookup(a->dispatch, addr);
+    const DispatchSection *s = memory_access_lookup(a->view, addr);
     uint64_t n;
 
     if (!s->mr) {
@@ -273,7 +254,7 @@ static uint64_t write_rom_step(Access *a, hwaddr addr, uint8_t *buf, uint64_t le
 /* Asks instead of accessing; @is_write is a constant in each of its two callers. */
 static inline uint64_t check_step(Access *a, hwaddr addr, uint64_t len, bool is_write)
 {
-    const DispatchSection *s = memory_access_lookup(a->dispatch, addr);
+    const DispatchSection *s = memory_access_lookup(a->view, addr);
     AccessFrame frame;
     uint64_t n;
 

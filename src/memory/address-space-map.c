@@ -115,13 +115,13 @@ static void bounce_release(struct BouncePool *pool, uint64_t len)
 static uint64_t mapping_reach(AddressSpace *as, hwaddr addr, uint64_t len, bool is_write,
                               Mapping *m)
 {
-    const Dispatch *dispatch = flatview_dispatch(address_space_flatview(as));
-    const DispatchSection *s = memory_access_lookup(dispatch, addr);
+    const FlatView *view = address_space_flatview(as);
+    const DispatchSection *s = memory_access_lookup(view, addr);
     hwaddr next;
 
     if (!s->mr) {
         len = MIN(len - 1, UINT64_MAX - addr) + 1;
-        return dispatch_next_start(dispatch, addr, &next) ? MIN(len, next - addr) : len;
+        return dispatch_next_start(flatview_dispatch(view), addr, &next) ? MIN(len, next - addr) : len;
     }
     if (is_write ? s->direct_write : s->host != NULL) {
         m->mr = memory_region_ref(s->mr);
@@ -175,7 +175,7 @@ static void mark_mapping_dirty(AddressSpace *as, const Mapping *m, uint64_t len)
     const DispatchSection *s;
 
     rcu_read_section_enter();
-    s = memory_access_lookup(flatview_dispatch(address_space_flatview(as)), m->addr);
+    s = memory_access_lookup(address_space_flatview(as), m->addr);
     if (s->mr != m->mr || s->dirty_log_mask) {
         ram_block_mark_dirty(m->mr->block, m->block_off, len);
     }
@@ -210,7 +210,7 @@ void *address_space_ram_host(AddressSpace *as, hwaddr addr, uint64_t len)
     void *host = NULL;
 
     rcu_read_section_enter();
-    s = memory_access_lookup(flatview_dispatch(address_space_flatview(as)), addr);
+    s = memory_access_lookup(address_space_flatview(as), addr);
     if (len && s->mr && s->mr->block && s->mr->kind != REGION_RAM_DEVICE &&
         len - 1 <= s->last - addr) {
         host = (uint8_t *)ram_block_host(s->mr->block) + s->offset_in_region + (addr - s->start);

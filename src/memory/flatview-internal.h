@@ -3,6 +3,7 @@
 #ifndef TESSERA_MEMORY_FLATVIEW_INTERNAL_H
 #define TESSERA_MEMORY_FLATVIEW_INTERNAL_H
 
+#include <glib.h>
 #include "tessera/memory/section.h"
 #include "tessera/memory/types.h"
 #include "tessera/util/range.h"
@@ -36,6 +37,16 @@ typedef struct FlatRange {
  * The ranges live in reference-counted chunks, so that the next view can share the chunks that did
  * not change. Users walk them with an iterator or look one up; nobody sees an array.
  */
+struct FlatView {
+    _Atomic unsigned refs;
+    uint64_t generation;
+    Dispatch *dispatch;
+    MemorySystem *ms;
+    MemoryRegion *root;
+    GPtrArray *chunks; /* FlatChunk *, none of them empty */
+    uint64_t count;
+};
+
 /** flatview_new() - an empty view of @root (a reference is taken; NULL: shows nothing ever) */
 FlatView *flatview_new(MemorySystem *ms, MemoryRegion *root);
 FlatView *flatview_ref(FlatView *view);
@@ -87,7 +98,10 @@ void flatview_iter_init(FlatViewIter *it, const FlatView *view);
 FlatRange *flatview_iter_next(FlatViewIter *it);
 
 /** flatview_dispatch() - the radix of a view that was prepared for publishing, else NULL */
-Dispatch *flatview_dispatch(const FlatView *view);
+static inline Dispatch *flatview_dispatch(const FlatView *view)
+{
+    return view->dispatch;
+}
 /** flatview_set_dispatch() - @view owns @dispatch from now on (dispatch_free() at its end) */
 void flatview_set_dispatch(FlatView *view, Dispatch *dispatch);
 

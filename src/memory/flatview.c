@@ -18,16 +18,6 @@ typedef struct FlatChunk {
     FlatRange ranges[FLAT_CHUNK_RANGES];
 } FlatChunk;
 
-struct FlatView {
-    _Atomic unsigned refs;
-    uint64_t generation;
-    MemorySystem *ms;
-    MemoryRegion *root;
-    GPtrArray *chunks; /* FlatChunk *, none of them empty */
-    uint64_t count;
-    Dispatch *dispatch;
-};
-
 /* A reference on its way out: a view shared by several spaces may be retired more than once. */
 typedef struct RetiredView {
     RcuHead rcu;
@@ -292,11 +282,6 @@ FlatRange *flatview_iter_next(FlatViewIter *it)
         return &chunk->ranges[index];
     }
     return &chunk->ranges[it->index++];
-}
-
-Dispatch *flatview_dispatch(const FlatView *view)
-{
-    return view->dispatch;
 }
 
 void flatview_set_dispatch(FlatView *view, Dispatch *dispatch)
