@@ -3,8 +3,8 @@
 # What the scenarios share: start a guest, talk with it, look at what it says. They run inside the
 # rig, in the top folder of the source, each in a shell of its own started by run-scenarios.
 #
-# From run-scenarios: TESSERA (the program with its first options), KERNEL (a fetch-kernel folder),
-# FIXTURES (base.cpio, vmlinux, big.cpio made outside), WORK (this scenario's own folder).
+# From outside: TESSERA (the program with its first options), KERNEL and FULL_KERNEL (fetch-kernel's
+# folders of the cloud and the plain flavour), FIXTURES (base.cpio, vmlinux, big.cpio made outside), WORK (this scenario's own folder).
 
 # --- Verdicts: one line for each thing checked; `check` counts them.
 
@@ -122,6 +122,9 @@ show_end()
 
 # section NAME: the lines between "=== NAME" and the next one.
 section() { tr -d '\r' <"$serial" | sed -n "/^=== $1\$/,/^===/p" | grep -v '^==='; }
+
+# The difference between the largest and the smallest of the numbers on standard input.
+spread() { sort -n | sed -n '1p;$p' | xargs | awk '{ print $2 - $1 }'; }
 
 # The guest's kernel messages without level and time stamp.
 messages() { section dmesg | sed -E 's/^<[0-9]+>\[[^]]*\] //'; }

@@ -80,6 +80,15 @@ refuses test_kvm_including_devices src/accel/kvm/vm.c 1
 plant src/memory/memory.c '#include "memory-internal.h"' '#include "tessera/memory/memory.h"'
 refuses test_own_header_not_first src/memory/memory.c 1
 
+plant src/memory/flat-internal.h '#include <glib.h>'
+plant src/memory/flat.c '#include "memory-internal.h"' '#include "flat-internal.h"'
+refuses test_own_internal_header_not_first src/memory/flat.c 1
+
+plant src/memory/flat-internal.h '#include <glib.h>'
+plant src/memory/flat.c '#include "tessera/memory/memory.h"' '#include "flat-internal.h"'
+passes test_contract_before_own_internal_header
+fresh_tree
+
 plant src/util/range.c '#include "tessera/util/range.h"' '#include "../memory/memory-internal.h"'
 refuses test_internal_header_of_another_folder src/util/range.c 2
 
