@@ -35,7 +35,7 @@ struct RAMList {
 bool find_ram_offset(const RAMExtent *taken, size_t n_taken, uint64_t size, uint64_t align,
                      uint64_t limit, ram_addr_t *ret_offset)
 {
-    uint64_t best = UINT64_MAX;
+    uint64_t best = 0;
     bool found = false;
     uint64_t end = 0;
 
@@ -45,7 +45,7 @@ bool find_ram_offset(const RAMExtent *taken, size_t n_taken, uint64_t size, uint
 
         if (!__builtin_add_overflow(end, align - 1, &start)) {
             start &= ~(align - 1);
-            if (start < next && next - start >= size && next - start < best) {
+            if (start < next && next - start >= size && (!found || next - start < best)) {
                 best = next - start;
                 *ret_offset = start;
                 found = true;
