@@ -2,6 +2,8 @@
 /* Read-copy-update: the parts of the wrapper that are not inline. */
 #include "tessera/util/rcu.h"
 
+#include <pthread.h>
+
 #ifdef TESSERA_TSAN
 char rcu_tsan_edge;
 #endif
@@ -43,13 +45,47 @@ void rcu_defer(RcuHead *head, void (*fn)(RcuHead *head))
     urcu_memb_call_rcu(&head->urcu, run_deferred);
 }
 
+#ifdef TESSERA_TSAN
+/*
+ * urcu_memb_barrier() passes memory from thread to thread by means that ThreadSanitizer does not
+ * see, and is reported. All calls of a process share liburcu's default worker, in order: the last
+ * one has run when all have.
+ */
+typedef struct Drain {
+    RcuHead head; /* first */
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    bool done;
+} Drain;
+
+static void drain_done(RcuHead *head)
+{
+    Drain *drain = (Drain *)head;
+
+    pthread_mutex_lock(&drain->lock);
+    drain->done = true;
+    pthread_cond_signal(&drain->ended);
+    pthread_mutex_unlock(&drain->lock);
+}
+
+void rcu_drain(void)
+{
+    Drain drain = { .lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER };
+
+    rcu_defer(&drain.head, drain_done);
+    pthread_mutex_lock(&drain.lock);
+    while (!drain.done) {
+        pthread_cond_wait(&drain.ended, &drain.lock);
+    }
+    pthread_mutex_unlock(&drain.lock);
+    __tsan_acquire(&rcu_tsan_edge);
+}
+#else
 void rcu_drain(void)
 {
     urcu_memb_barrier();
-#ifdef TESSERA_TSAN
-    __tsan_acquire(&rcu_tsan_edge);
-#endif
 }
+#endif
 
 void rcu_synchronize(void)
 {
