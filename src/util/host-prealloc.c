@@ -136,6 +136,8 @@ static unsigned threads_wanted(const HostPrealloc *how, uint64_t len, uint64_t c
 /* Waits for the threads; meanwhile tells @how of the progress, and cancels if it says so. */
 static void watch(Prealloc *job, const HostPrealloc *how)
 {
+    bool ask = how->progress != NULL;
+
     pthread_mutex_lock(&job->lock);
     while (job->running > 0) {
         struct timespec until;
@@ -147,12 +149,13 @@ static void watch(Prealloc *job, const HostPrealloc *how)
             until.tv_sec++;
         }
         if (pthread_cond_timedwait(&job->ended, &job->lock, &until) != ETIMEDOUT ||
-            !how->progress) {
+            !ask) {
             continue;
         }
         pthread_mutex_unlock(&job->lock);
         if (!how->progress(how->opaque, atomic_load(&job->done), job->len)) {
             fail(job, ECANCELED);
+            ask = false; /* the threads end after the chunks they have */
         }
         pthread_mutex_lock(&job->lock);
     }
