@@ -89,6 +89,15 @@
 #define PC_GSI_RTC      8
 #define PC_GSI_SCI      9 /* level, active high */
 #define PC_GSI_MOUSE    12
+#define PC_GSI_PCI_INTX_BASE  16 /* INTA..INTD of the root bus: level, shared, see below */
+#define PC_GSI_PCI_INTX_COUNT 8
+/* GSI of interrupt pin @pin (0: INTA .. 3: INTD) of device @device (0..31) on PCI bus 0. */
+#define PC_GSI_PCI_INTX(device, pin)                                                               \
+    (PC_GSI_PCI_INTX_BASE + ((device) + (pin)) % PC_GSI_PCI_INTX_COUNT)
+
+/* Values that the power-management registers and the tables which describe them agree on. */
+#define PC_PM_SLP_TYP_S5 5    /* SLP_TYP of PM1a control that powers off (\_S5) */
+#define PC_RESET_VALUE   0x06 /* byte written to PC_PORT_RESET that resets the machine */
 
 #define PC_ASSERT_AFTER(next, base, size)                                                          \
     _Static_assert((base) + (size) <= (next), #base " runs into " #next)
@@ -111,6 +120,7 @@ PC_ASSERT_AFTER(PC_EBDA_BASE, PC_BOOT_SETUP_DATA_BASE, PC_BOOT_SETUP_DATA_SIZE);
 PC_ASSERT_AFTER(PC_PORT_PM1A_CONTROL, PC_PORT_PM1A_EVENT, PC_PORT_PM1A_EVENT_SIZE);
 PC_ASSERT_AFTER(PC_PORT_PM_TIMER, PC_PORT_PM1A_CONTROL, PC_PORT_PM1A_CONTROL_SIZE);
 PC_ASSERT_AFTER(PC_PORT_MEMORY_HOTPLUG, PC_PORT_PM_TIMER, PC_PORT_PM_TIMER_SIZE);
+PC_ASSERT_AFTER(PC_GSI_COUNT, PC_GSI_PCI_INTX_BASE, PC_GSI_PCI_INTX_COUNT);
 PC_ASSERT_AFTER(PC_PORT_PCI_CONFIG_ADDRESS, PC_PORT_MEMORY_HOTPLUG, PC_PORT_MEMORY_HOTPLUG_SIZE);
 
 #endif
