@@ -10,6 +10,7 @@
 #include "tessera/memory/memory-system.h"
 #include "tessera/memory/region.h"
 #include "tessera/util/object.h"
+#include "tessera/util/registry.h"
 
 typedef struct Device Device;
 typedef struct DeviceClass DeviceClass;
@@ -57,9 +58,7 @@ struct DeviceClass {
 };
 
 /* Puts a class into the table that device_class_find() searches: DEVICE_REGISTER(serial_class); */
-#define DEVICE_REGISTER(cls)                                                                       \
-    static const DeviceClass *const cls##_entry                                                    \
-        __attribute__((used, section("tessera_devices"))) = &(cls)
+#define DEVICE_REGISTER(cls) TESSERA_REGISTER(devices, cls)
 
 /** device_class_find() - by name; an error names the nearest one */
 const DeviceClass *device_class_find(const char *name, GError **error);
