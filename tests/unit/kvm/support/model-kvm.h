@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* The model KVM: what stands in the place of the three ioctl functions in unit tests. */
+#ifndef TESSERA_TESTS_MODEL_KVM_H
+#define TESSERA_TESTS_MODEL_KVM_H
+
+#include "../../../../src/accel/kvm/kvm-internal.h"
+
+/*
+ * The model keeps the kernel's books: memory slots, ioeventfds, irqfds, coalesced zones, interrupt
+ * chips, routes, vCPUs; it enforces the kernel's rules with the kernel's errno; it refuses what it
+ * does not know with ENOTTY. Tests open it as device MODEL_KVM_DEVICE (any character device): the
+ * descriptor is real and never used. VM and vCPU descriptors are memfds of their own, so that they
+ * can be closed and mapped. Any number of VMs; all functions may be called from any thread.
+ */
+#define MODEL_KVM_DEVICE "/dev/null"
+#define MODEL_KVM_NR_SLOTS 32764
+
+typedef struct ModelVm ModelVm;
+
+/** model_kvm_reset() - forgets every VM, count, fault and changed value; for set-up and tear-down */
+void model_kvm_reset(void);
+
+/** model_kvm_set_cap() - what KVM_CHECK_EXTENSION answers from now on */
+void model_kvm_set_cap(int cap, int value);
+int model_kvm_cap(int cap);
+/** model_kvm_set_api_version() - 12 until then; negative: the errno that the ioctl gives */
+void model_kvm_set_api_version(int version);
+/** model_kvm_set_phys_bits() - physical address bits, in CPUID too; 46 until then */
+void model_kvm_set_phys_bits(unsigned bits);
+/** model_kvm_fail_create_vm() - KVM_CREATE_VM fails with @err from now on; 0: not any more */
+void model_kvm_fail_create_vm(int err);
+
+/*
+ * Faults. Calls are counted from 1 by model_kvm_fail_nth() on; KVM_RUN is not among them.
+ */
+
+/** model_kvm_fail_nth() - call @n from now on, and with @all_later every one after, gives -@err */
+void model_kvm_fail_nth(unsigned long n, int err, bool all_later);
+/** model_kvm_fail_request() - only calls of @req are counted and fail; 0: all, as at first */
+void model_kvm_fail_request(unsigned long req);
+void model_kvm_no_faults(void);
+/** model_kvm_faults_hit() - how many calls were made to fail since model_kvm_fail_nth() */
+unsigned long model_kvm_faults_hit(void);
+
+/** model_kvm_calls() - ioctls since model_kvm_reset_counts(), KVM_RUN excepted; failed ones too */
+unsigned long model_kvm_calls(void);
+unsigned long model_kvm_count(unsigned long req);
+void model_kvm_reset_counts(void);
+
+/** model_kvm_vm() - the VM behind @kvm. It stays valid until model_kvm_reset(), closed or not */
+ModelVm *model_kvm_vm(Kvm *kvm);
+
+/*
+ * What a VM has. The arrays are the model's own: look at them while nothing else runs.
+ */
+typedef struct ModelSlot {
+    uint32_t id;
+    uint32_t flags;
+    uint64_t gpa;
+    uint64_t size;
+    uint64_t host;
+} ModelSlot;
+
+typedef struct ModelIoeventfd {
+    uint64_t addr;
+    uint64_t datamatch;
+    uint32_t len;
+    uint32_t flags; /* KVM_IOEVENTFD_FLAG_DATAMATCH, _PIO */
+    int fd;
+} ModelIoeventfd;
+
+typedef struct ModelIrqfd {
+    int fd;
+    int resamplefd; /* -1: none */
+    uint32_t gsi;
+} ModelIrqfd;
+
+const GArray *model_vm_slots(ModelVm *vm);      /* ModelSlot, by address */
+const GArray *model_vm_ioeventfds(ModelVm *vm); /* ModelIoeventfd, in the order they came */
+const GArray *model_vm_irqfds(ModelVm *vm);     /* ModelIrqfd */
+const GArray *model_vm_zones(ModelVm *vm);      /* struct kvm_coalesced_mmio_zone */
+const GArray *model_vm_routes(ModelVm *vm);     /* struct kvm_irq_routing_entry */
+int model_vm_gsi_level(ModelVm *vm, unsigned gsi);
+struct kvm_msi model_vm_last_msi(ModelVm *vm);
+struct kvm_clock_data model_vm_clock(ModelVm *vm);
+struct kvm_irqchip *model_vm_irqchip(ModelVm *vm, unsigned chip);
+struct kvm_pit_state2 *model_vm_pit(ModelVm *vm);
+uint64_t model_vm_identity_map(ModelVm *vm);
+uint64_t model_vm_tss(ModelVm *vm);
+uint32_t model_vm_pit_flags(ModelVm *vm);
+uint64_t model_vm_quirks_off(ModelVm *vm);
+/** model_vm_vcpus_running() - vCPUs that are inside KVM_RUN now */
+unsigned model_vm_vcpus_running(ModelVm *vm);
+/** model_vm_deletions_while_running() - deletions of slots seen while a vCPU was in KVM_RUN */
+unsigned model_vm_deletions_while_running(ModelVm *vm);
+
+/* What became of a guest's write. */
+typedef enum ModelWrite {
+    MODEL_WRITE_RAM,
+    MODEL_WRITE_IOEVENTFD,
+    MODEL_WRITE_COALESCED,
+    MODEL_WRITE_EXIT,
+} ModelWrite;
+
+/**
+ * model_vm_guest_write() - a guest writes @len (1, 2, 4, 8) bytes: into a slot's memory, to an
+ * ioeventfd, into the coalesced ring of vCPU 0, or (nothing is done) as an exit
+ */
+ModelWrite model_vm_guest_write(ModelVm *vm, bool pio, uint64_t addr, unsigned len, uint64_t data);
+
+/*
+ * vCPUs: KVM_RUN takes the next exit from a queue that the test filled; with an empty queue it
+ * blocks as a halted vCPU does, until a signal or immediate_exit. Register state (KVM_GET_x and
+ * KVM_SET_x of a fixed size) is kept as bytes, one store for each pair.
+ */
+
+/**
+ * struct ModelExit - one return of KVM_RUN
+ * @ret: what KVM_RUN returns (0 or -errno)
+ * @fill: writes exit_reason and the rest into @run; NULL with @ret 0 is not allowed
+ * @complete: called at the next KVM_RUN (immediate_exit or not), which is where the kernel takes the
+ *      answer of a port or MMIO read; may be NULL
+ */
+typedef struct ModelExit {
+    int ret;
+    void (*fill)(struct kvm_run *run, void *opaque);
+    void (*complete)(struct kvm_run *run, void *opaque);
+    void *opaque;
+} ModelExit;
+
+void model_vcpu_push_exit(ModelVm *vm, unsigned cpu, const ModelExit *exit);
+/** model_vcpu_push_io() - one port access; reads leave their answer in @data after completion */
+void model_vcpu_push_io(ModelVm *vm, unsigned cpu, bool out, uint16_t port, unsigned size,
+                        unsigned count, void *data);
+/** model_vcpu_push_mmio() - the same for memory */
+void model_vcpu_push_mmio(ModelVm *vm, unsigned cpu, bool write, uint64_t gpa, unsigned len,
+                          void *data);
+/** model_vcpu_push_reason() - an exit that is nothing but its reason */
+void model_vcpu_push_reason(ModelVm *vm, unsigned cpu, uint32_t exit_reason);
+/** model_vcpu_exits_left() - how many of the queue KVM_RUN has not taken yet */
+unsigned model_vcpu_exits_left(ModelVm *vm, unsigned cpu);
+/** model_vcpu_count() - vCPUs made so far */
+unsigned model_vcpu_count(ModelVm *vm);
+struct kvm_run *model_vcpu_run(ModelVm *vm, unsigned cpu);
+/** model_vcpu_state() - the stored bytes of the pair whose setter is @set_req; NULL: never set */
+const GByteArray *model_vcpu_state(ModelVm *vm, unsigned cpu, unsigned long set_req);
+
+#endif
