@@ -219,10 +219,6 @@ check_no_oops()
 
 # --- Power.
 
-# expected_status poweroff|reset: of the process after a guest's power-off, or its reset under
-# -no-reboot. Both are an orderly end.
-expected_status() { echo 0; }
-
 # Presses the machine's power button. QEMU is told by a monitor on a pipe: see monitor_options.
 press_power_button()
 {
