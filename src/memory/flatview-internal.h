@@ -10,6 +10,7 @@
 #include "tessera/util/rcu.h"
 
 typedef struct Dispatch Dispatch;
+typedef struct SectionTable SectionTable;
 
 /**
  * struct FlatRange - one tile with uniform attributes
@@ -110,21 +111,6 @@ void flatview_set_dispatch(FlatView *view, Dispatch *dispatch);
  * @old (may be NULL) has, else a new one. Machine lock.
  */
 void flatview_adopt_sections(FlatView *view, const FlatView *old);
-
-/*
- * SectionRefs: how many tiles of living views carry each section id. Spaces that part or join views
- * may carry the same id in several of them: the last one gives it back.
- */
-typedef struct SectionRefs SectionRefs;
-typedef struct SectionTable SectionTable;
-
-SectionRefs *section_refs_new(SectionTable *table);
-void section_refs_free(SectionRefs *refs);
-/** section_refs_add() - a new id for @fr, carried once. Machine lock */
-uint32_t section_refs_add(SectionRefs *refs, const FlatRange *fr);
-void section_refs_ref(SectionRefs *refs, uint32_t id);
-/** section_refs_unref_ranges() - the ids of @n tiles (SECTION_ID_NONE is skipped). Any thread */
-void section_refs_unref_ranges(SectionRefs *refs, const FlatRange *ranges, uint32_t n);
 
 /** memory_region_section_from_range() - as listeners see a tile */
 MemoryRegionSection memory_region_section_from_range(AddressSpace *as, const FlatRange *fr);

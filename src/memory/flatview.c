@@ -38,8 +38,10 @@ static void flat_chunk_unref(MemorySystem *ms, FlatChunk *chunk)
     if (atomic_fetch_sub_explicit(&chunk->refs, 1, memory_order_acq_rel) > 1) {
         return;
     }
-    section_refs_unref_ranges(ms->section_refs, chunk->ranges, chunk->count);
     for (uint32_t i = 0; i < chunk->count; i++) {
+        if (chunk->ranges[i].section_id != SECTION_ID_NONE) {
+            section_table_remove(ms->sections, chunk->ranges[i].section_id);
+        }
         memory_region_unref(chunk->ranges[i].mr);
     }
     g_free(chunk);
@@ -307,9 +309,9 @@ void flatview_adopt_sections(FlatView *view, const FlatView *old)
         }
         if (was && flat_range_same_tile(was, fr) && was->dirty_log_mask == fr->dirty_log_mask) {
             fr->section_id = was->section_id;
-            section_refs_ref(view->ms->section_refs, fr->section_id);
+            section_table_ref(view->ms->sections, fr->section_id);
         } else {
-            fr->section_id = section_refs_add(view->ms->section_refs, fr);
+            fr->section_id = section_table_add(view->ms->sections, fr);
         }
     }
 }

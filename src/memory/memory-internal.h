@@ -24,7 +24,6 @@ struct MemorySystem {
     GPtrArray *spaces;    /* AddressSpace *, not owned */
     GList *listeners;     /* by increasing priority */
     SectionTable *sections;
-    SectionRefs *section_refs; /* which of them living views carry */
     RAMList *ram;         /* ram_list_new() / ram_list_free() */
 
     void (*failed)(void *opaque, const GError *commit_error, const GError *revert_error);
@@ -64,7 +63,7 @@ struct MemoryRegion {
     const MemoryRegionOps *ops;
     void *opaque;
     RAMBlock *block;
-    bool flush_coalesced;
+    _Atomic bool flush_coalesced; /* this one may change */
 
     /* The tree: guarded by the machine lock. */
     Int128 size;
@@ -81,8 +80,9 @@ struct MemoryRegion {
     MemoryRegion *alias;
     hwaddr alias_offset;
     GPtrArray *aliases; /* regions that are aliases of this one, not owned; NULL: none */
-    GArray *ioeventfds; /* sorted; NULL: none */
-    GArray *coalesced;  /* AddrRange; NULL: none */
+    GArray *ioeventfds; /* RegionEventfd; replaced, never changed in place; NULL: none */
+    GArray *coalesced;  /* AddrRange; the same */
+    uint64_t mark;      /* last walk up the tree that came by (transaction.c) */
 };
 
 struct AddressSpace {
@@ -90,7 +90,11 @@ struct AddressSpace {
     MemoryRegion *root;
     char *name;
     _Atomic(FlatView *) view; /* published: RCU */
+    RcuHead rcu;
     GList *listeners;         /* by increasing priority; machine lock */
+    GArray *ioeventfds;       /* ViewEvent: as listeners know them; machine lock */
+    GArray *coalesced;        /* ViewEvent: the same */
+    struct SpaceUpdate *update; /* what the running commit does to it, else NULL */
     struct BouncePool *bounce; /* address-space-map.c; made by the first map, NULL before */
 };
 

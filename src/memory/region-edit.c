@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/* Edits of the tree: each checks its rule, enters the journal, and is a transaction if none is open. */
+#include "tessera/memory/region.h"
+
+#include <inttypes.h>
+#include "tessera/util/error.h"
+#include "tree-internal.h"
+
+/* The rules hold: opens the edit's own transaction and journals @mr. */
+static void edit_begin(MemoryRegion *mr)
+{
+    memory_region_transaction_begin(mr->ms);
+    transaction_record(mr);
+}
+
+static bool edit_end(MemoryRegion *mr, GError **error)
+{
+    return memory_region_transaction_commit(mr->ms, error);
+}
+
+/*
+ * Rule 6. Walks up from @container, which costs its depth and not the size of @sub: @sub reaches
+ * @container exactly if @sub is @container, or shows it through containers and aliases.
+ */
+static bool would_reach_itself(MemoryRegion *container, MemoryRegion *sub)
+{
+    uint64_t mark;
+
+    if (sub == container) {
+        return true;
+    }
+    if (!sub->children && !sub->alias) {
+        return false;
+    }
+    mark = transaction_next_mark(container->ms);
+    region_mark_upwards(container, mark);
+    return sub->mark == mark;
+}
+
+static bool check_add(MemoryRegion *container, MemoryRegion *sub, GError **error)
+{
+    if (container->kind == REGION_ALIAS) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "cannot put region '%s' into '%s': an alias has no subregions; "
+                    "put it into its target '%s'",
+                    sub->name, container->name, container->alias->name);
+    } else if (sub->ms != container->ms) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "cannot put region '%s' into '%s': they belong to different machines",
+                    sub->name, container->name);
+    } else if (sub->container) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "cannot put region '%s' into '%s': it is in '%s'; take it out first, or show it "
+                    "twice through an alias",
+                    sub->name, container->name, sub->container->name);
+    } else if (would_reach_itself(container, sub)) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "cannot put region '%s' into '%s': it would contain itself", sub->name,
+                    container->name);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static bool add_locked(MemoryRegion *container, hwaddr offset, MemoryRegion *sub, int priority,
+                       GError **error)
+{
+    if (!check_add(container, sub, error)) {
+        return false;
+    }
+    edit_begin(sub);
+    sub->priority = priority;
+    sub->order = transaction_next_order(sub->ms);
+    region_place(sub, container, offset, sub->size);
+    return edit_end(sub, error);
+}
+
+bool memory_region_add_subregion_overlap(MemoryRegion *container, hwaddr offset, MemoryRegion *sub,
+                                         int priority, GError **error)
+{
+    MemorySystem *ms = container->ms;
+    bool ok;
+
+    memory_system_lock(ms);
+    ok = add_locked(container, offset, sub, priority, error);
+    memory_system_unlock(ms);
+    return ok;
+}
+
+bool memory_region_add_subregion(MemoryRegion *container, hwaddr offset, MemoryRegion *sub,
+                                 GError **error)
+{
+    return memory_region_add_subregion_overlap(container, offset, sub, 0, error);
+}
+
+static bool del_locked(MemoryRegion *container, MemoryRegion *sub, GError **error)
+{
+    if (sub->container != container) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_NOT_FOUND,
+                    "cannot take region '%s' out of '%s': it is in %s%s%s", sub->name,
+                    container->name, sub->container ? "'" : "no container",
+                    sub->container ? sub->container->name : "", sub->container ? "'" : "");
+        return false;
+    }
+    edit_begin(sub);
+    region_place(sub, NULL, sub->addr, sub->size);
+    return edit_end(container, error);
+}
+
+bool memory_region_del_subregion(MemoryRegion *container, MemoryRegion *sub, GError **error)
+{
+    MemorySystem *ms = container->ms;
+    bool ok;
+
+    memory_system_lock(ms);
+    ok = del_locked(container, sub, error);
+    memory_system_unlock(ms);
+    return ok;
+}
+
+bool memory_region_set_enabled(MemoryRegion *mr, bool enabled, GError **error)
+{
+    bool ok = true;
+
+    memory_system_lock(mr->ms);
+    if (mr->enabled != enabled) {
+        edit_begin(mr);
+        mr->enabled = enabled;
+        ok = edit_end(mr, error);
+    }
+    memory_system_unlock(mr->ms);
+    return ok;
+}
+
+bool memory_region_set_address(MemoryRegion *mr, hwaddr addr, GError **error)
+{
+    bool ok;
+
+    memory_system_lock(mr->ms);
+    edit_begin(mr);
+    mr->order = transaction_next_order(mr->ms);
+    region_place(mr, mr->container, addr, mr->size);
+    ok = edit_end(mr, error);
+    memory_system_unlock(mr->ms);
+    return ok;
+}
+
+bool memory_region_set_priority(MemoryRegion *mr, int priority, GError **error)
+{
+    bool ok = true;
+
+    memory_system_lock(mr->ms);
+    if (mr->priority != priority) {
+        edit_begin(mr);
+        mr->priority = priority;
+        ok = edit_end(mr, error);
+    }
+    memory_system_unlock(mr->ms);
+    return ok;
+}
+
+static bool check_size(const MemoryRegion *mr, Int128 size, GError **error)
+{
+    if (size <= 0 || size > INT128_2_64) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "size of region '%s' must be 1 to 2^64 bytes", mr->name);
+        return false;
+    }
+    if (mr->block && size > ram_block_max_length(mr->block)) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_LIMIT,
+                    "size 0x%" PRIx64 " of region '%s' exceeds its block '%s': at most 0x%" PRIx64,
+                    size > UINT64_MAX ? UINT64_MAX : (uint64_t)size, mr->name, ram_block_idstr(mr->block),
+                    ram_block_max_length(mr->block));
+        return false;
+    }
+    return true;
+}
+
+bool memory_region_set_size(MemoryRegion *mr, Int128 size, GError **error)
+{
+    bool ok = false;
+
+    memory_system_lock(mr->ms);
+    if (check_size(mr, size, error)) {
+        ok = true;
+        if (mr->size != size) {
+            edit_begin(mr);
+            region_place(mr, mr->container, mr->addr, size);
+            ok = edit_end(mr, error);
+        }
+    }
+    memory_system_unlock(mr->ms);
+    return ok;
+}
+
+bool memory_region_set_alias_offset(MemoryRegion *mr, hwaddr offset, GError **error)
+{
+    bool ok = true;
+
+    memory_system_lock(mr->ms);
+    if (mr->kind != REGION_ALIAS) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "region '%s' is no alias: it has no alias offset", mr->name);
+        ok = false;
+    } else if (mr->alias_offset != offset) {
+        edit_begin(mr);
+        mr->alias_offset = offset;
+        ok = edit_end(mr, error);
+    }
+    memory_system_unlock(mr->ms);
+    return ok;
+}
+
+bool memory_region_set_readonly(MemoryRegion *mr, bool readonly, GError **error)
+{
+    bool ok = true;
+
+    memory_system_lock(mr->ms);
+    if (mr->kind == REGION_ROM && !readonly) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "region '%s' is ROM: it stays read-only; use RAM with readonly set instead",
+                    mr->name);
+        ok = false;
+    } else if (mr->readonly != readonly) {
+        edit_begin(mr);
+        mr->readonly = readonly;
+        ok = edit_end(mr, error);
+    }
+    memory_system_unlock(mr->ms);
+    return ok;
+}
+
+bool memory_region_set_nonvolatile(MemoryRegion *mr, bool nonvolatile, GError **error)
+{
+    bool ok = true;
+
+    memory_system_lock(mr->ms);
+    if (mr->nonvolatile != nonvolatile) {
+        edit_begin(mr);
+        mr->nonvolatile = nonvolatile;
+        ok = edit_end(mr, error);
+    }
+    memory_system_unlock(mr->ms);
+    return ok;
+}
+
+bool memory_region_rom_device_set_romd(MemoryRegion *mr, bool romd_mode, GError **error)
+{
+    bool ok = true;
+
+    memory_system_lock(mr->ms);
+    if (mr->kind != REGION_ROM_DEVICE) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "region '%s' is %s, not a ROM device: it has no romd mode", mr->name,
+                    memory_region_kind_name(mr));
+        ok = false;
+    } else if (mr->romd_mode != romd_mode) {
+        edit_begin(mr);
+        mr->romd_mode = romd_mode;
+        ok = edit_end(mr, error);
+    }
+    memory_system_unlock(mr->ms);
+    return ok;
+}
+
+static bool check_log(const MemoryRegion *mr, unsigned client, GError **error)
+{
+    if (client == 0 || client > UINT8_MAX || (client & (client - 1)) != 0) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "dirty-log client 0x%x is not one bit of 0xff", client);
+        return false;
+    }
+    if (!mr->block) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "region '%s' is %s: only RAM is logged", mr->name,
+                    memory_region_kind_name(mr));
+        return false;
+    }
+    return true;
+}
+
+bool memory_region_set_log(MemoryRegion *mr, bool log, unsigned client, GError **error)
+{
+    bool ok = false;
+
+    memory_system_lock(mr->ms);
+    if (check_log(mr, client, error)) {
+        unsigned mask = log ? mr->dirty_log_mask | client : mr->dirty_log_mask & ~client;
+
+        ok = true;
+        if (mr->dirty_log_mask != mask) {
+            edit_begin(mr);
+            mr->dirty_log_mask = (uint8_t)mask;
+            ok = edit_end(mr, error);
+        }
+    }
+    memory_system_unlock(mr->ms);
+    return ok;
+}

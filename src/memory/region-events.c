@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/* Edits of a region's ioeventfds and coalesced ranges; how they show through a view. */
+#include "tessera/memory/region.h"
+
+#include <inttypes.h>
+#include "tessera/util/error.h"
+#include "tree-internal.h"
+
+/* Lists are replaced as a whole, because the journal holds the one before. */
+static GArray *list_copy(const GArray *list, guint element_size)
+{
+    GArray *copy = g_array_new(FALSE, FALSE, element_size);
+
+    if (list) {
+        g_array_append_vals(copy, list->data, list->len);
+    }
+    return copy;
+}
+
+static bool edit_list(MemoryRegion *mr, GArray **list, GArray *with, GError **error)
+{
+    GArray *old = *list;
+
+    memory_region_transaction_begin(mr->ms);
+    transaction_record(mr);
+    *list = with;
+    if (old) {
+        g_array_unref(old);
+    }
+    return memory_region_transaction_commit(mr->ms, error);
+}
+
+static int eventfd_find(const MemoryRegion *mr, const RegionEventfd *wanted)
+{
+    for (guint i = 0; mr->ioeventfds && i < mr->ioeventfds->len; i++) {
+        const RegionEventfd *fd = &g_array_index(mr->ioeventfds, RegionEventfd, i);
+
+        if (fd->offset == wanted->offset && fd->size == wanted->size &&
+            fd->match_data == wanted->match_data &&
+            (!fd->match_data || fd->data == wanted->data)) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static bool check_eventfd(const MemoryRegion *mr, const RegionEventfd *fd, GError **error)
+{
+    unsigned length = fd->size ? fd->size : 1;
+
+    if (!mr->ops) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "region '%s' is %s: an eventfd needs one whose writes reach a device", mr->name,
+                    memory_region_kind_name(mr));
+    } else if (fd->size > 8 || (fd->size & (fd->size - 1)) != 0) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "eventfd of region '%s' with size %u: must be 0 (any), 1, 2, 4 or 8", mr->name,
+                    fd->size);
+    } else if (fd->match_data && (fd->size == 0 || (fd->size < 8 && fd->data >> (8 * fd->size)))) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "eventfd of region '%s' matches 0x%" PRIx64 ", which no write of %u bytes has",
+                    mr->name, fd->data, fd->size);
+    } else if ((Int128)fd->offset + length > mr->size) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "eventfd at offset 0x%" PRIx64 " lies outside of region '%s'", fd->offset,
+                    mr->name);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static bool add_eventfd_locked(MemoryRegion *mr, const RegionEventfd *fd, GError **error)
+{
+    GArray *list;
+
+    if (!check_eventfd(mr, fd, error)) {
+        return false;
+    }
+    if (eventfd_find(mr, fd) >= 0) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_EXISTS,
+                    "region '%s' has an eventfd at offset 0x%" PRIx64 " with size %u already",
+                    mr->name, fd->offset, fd->size);
+        return false;
+    }
+    list = list_copy(mr->ioeventfds, sizeof(RegionEventfd));
+    g_array_append_val(list, *fd);
+    return edit_list(mr, &mr->ioeventfds, list, error);
+}
+
+bool memory_region_add_eventfd(MemoryRegion *mr, hwaddr offset, unsigned size, bool match_data,
+                               uint64_t data, EventNotifier *notifier, GError **error)
+{
+    RegionEventfd fd = { .offset = offset, .data = match_data ? data : 0, .notifier = notifier,
+                         .size = size, .match_data = match_data };
+    bool ok;
+
+    g_assert(notifier);
+    memory_system_lock(mr->ms);
+    ok = add_eventfd_locked(mr, &fd, error);
+    memory_system_unlock(mr->ms);
+    return ok;
+}
+
+static bool del_eventfd_locked(MemoryRegion *mr, const RegionEventfd *fd, GError **error)
+{
+    int at = eventfd_find(mr, fd);
+    GArray *list;
+
+    if (at < 0 || g_array_index(mr->ioeventfds, RegionEventfd, at).notifier != fd->notifier) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_NOT_FOUND,
+                    "region '%s' has no such eventfd at offset 0x%" PRIx64 " with size %u", mr->name,
+                    fd->offset, fd->size);
+        return false;
+    }
+    list = list_copy(mr->ioeventfds, sizeof(RegionEventfd));
+    g_array_remove_index(list, (guint)at);
+    return edit_list(mr, &mr->ioeventfds, list, error);
+}
+
+bool memory_region_del_eventfd(MemoryRegion *mr, hwaddr offset, unsigned size, bool match_data,
+                               uint64_t data, EventNotifier *notifier, GError **error)
+{
+    RegionEventfd fd = { .offset = offset, .data = match_data ? data : 0, .notifier = notifier,
+                         .size = size, .match_data = match_data };
+    bool ok;
+
+    memory_system_lock(mr->ms);
+    ok = del_eventfd_locked(mr, &fd, error);
+    memory_system_unlock(mr->ms);
+    return ok;
+}
+
+static bool check_coalescing(const MemoryRegion *mr, AddrRange range, GError **error)
+{
+    if (mr->kind != REGION_IO) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "region '%s' is %s: only writes to I/O regions are coalesced", mr->name,
+                    memory_region_kind_name(mr));
+        return false;
+    }
+    if (addr_range_is_empty(range) || addr_range_end(range) > mr->size) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "coalesced range [0x%" PRIx64 ", +0x%" PRIx64 ") does not lie in region '%s'",
+                    (uint64_t)range.start, (uint64_t)range.size, mr->name);
+        return false;
+    }
+    for (guint i = 0; mr->coalesced && i < mr->coalesced->len; i++) {
+        if (addr_range_intersects(range, g_array_index(mr->coalesced, AddrRange, i))) {
+            g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_EXISTS,
+                        "coalesced range [0x%" PRIx64 ", +0x%" PRIx64 ") of region '%s' overlaps "
+                        "another one",
+                        (uint64_t)range.start, (uint64_t)range.size, mr->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool memory_region_add_coalescing(MemoryRegion *mr, hwaddr offset, uint64_t size, GError **error)
+{
+    AddrRange range = addr_range(offset, size);
+    bool ok = false;
+
+    memory_system_lock(mr->ms);
+    if (check_coalescing(mr, range, error)) {
+        GArray *list = list_copy(mr->coalesced, sizeof(AddrRange));
+
+        g_array_append_val(list, range);
+        ok = edit_list(mr, &mr->coalesced, list, error);
+    }
+    memory_system_unlock(mr->ms);
+    return ok;
+}
+
+bool memory_region_clear_coalescing(MemoryRegion *mr, GError **error)
+{
+    bool ok = true;
+
+    memory_system_lock(mr->ms);
+    if (mr->coalesced) {
+        ok = edit_list(mr, &mr->coalesced, NULL, error);
+    }
+    memory_system_unlock(mr->ms);
+    return ok;
+}
+
+static void view_eventfds_of_tile(GArray *list, const FlatRange *fr)
+{
+    AddrRange tile = addr_range(fr->start, (Int128)fr->last - fr->start + 1);
+
+    for (guint i = 0; fr->mr->ioeventfds && i < fr->mr->ioeventfds->len; i++) {
+        const RegionEventfd *fd = &g_array_index(fr->mr->ioeventfds, RegionEventfd, i);
+        Int128 addr = tile.start + ((Int128)fd->offset - fr->offset_in_region);
+
+        if (addr_range_contains(tile, addr)) {
+            ViewEvent event = { .mr = fr->mr, .addr = (hwaddr)addr, .size = fd->size,
+                                .offset_in_region = fd->offset, .data = fd->data,
+                                .notifier = fd->notifier, .match_data = fd->match_data };
+
+            g_array_append_val(list, event);
+        }
+    }
+}
+
+static void view_coalesced_of_tile(GArray *list, const FlatRange *fr)
+{
+    AddrRange tile = addr_range(fr->start, (Int128)fr->last - fr->start + 1);
+    Int128 base = tile.start - fr->offset_in_region; /* where the region's offset 0 would be */
+
+    for (guint i = 0; fr->mr->coalesced && i < fr->mr->coalesced->len; i++) {
+        AddrRange range = g_array_index(fr->mr->coalesced, AddrRange, i);
+
+        range = addr_range_intersection(tile, addr_range_shift(range, base));
+        if (!addr_range_is_empty(range)) {
+            ViewEvent event = { .mr = fr->mr, .addr = (hwaddr)range.start,
+                                .size = (uint64_t)range.size,
+                                .offset_in_region = (hwaddr)(range.start - base) };
+
+            g_array_append_val(list, event);
+        }
+    }
+}
+
+#define COMPARE(a, b)                                                                              \
+    do {                                                                                           \
+        if ((a) != (b)) {                                                                          \
+            return (a) < (b) ? -1 : 1;                                                             \
+        }                                                                                          \
+    } while (0)
+
+/* What a listener can tell apart; a coalesced range also belongs to its region. */
+static gint compare_events(gconstpointer a, gconstpointer b)
+{
+    const ViewEvent *x = a, *y = b;
+
+    COMPARE(x->addr, y->addr);
+    COMPARE(x->size, y->size);
+    COMPARE(x->match_data, y->match_data);
+    COMPARE(x->data, y->data);
+    COMPARE((uintptr_t)x->notifier, (uintptr_t)y->notifier);
+    if (!x->notifier) {
+        COMPARE((uintptr_t)x->mr, (uintptr_t)y->mr);
+        COMPARE(x->offset_in_region, y->offset_in_region);
+    }
+    return 0;
+}
+
+static GArray *view_events(const FlatView *view, void (*of_tile)(GArray *, const FlatRange *))
+{
+    GArray *list = g_array_new(FALSE, FALSE, sizeof(ViewEvent));
+    FlatViewIter it;
+    const FlatRange *fr;
+
+    if (view) {
+        flatview_iter_init(&it, view);
+        while ((fr = flatview_iter_next(&it))) {
+            of_tile(list, fr);
+        }
+        g_array_sort(list, compare_events);
+    }
+    return list;
+}
+
+GArray *view_events_of_eventfds(const FlatView *view)
+{
+    return view_events(view, view_eventfds_of_tile);
+}
+
+GArray *view_events_of_coalesced(const FlatView *view)
+{
+    return view_events(view, view_coalesced_of_tile);
+}
+
+void view_events_missing(const GArray *list, const GArray *other,
+                         void (*fn)(const ViewEvent *event, void *opaque), void *opaque)
+{
+    guint j = 0;
+
+    for (guint i = 0; i < list->len; i++) {
+        const ViewEvent *event = &g_array_index(list, ViewEvent, i);
+
+        while (j < other->len && compare_events(&g_array_index(other, ViewEvent, j), event) < 0) {
+            j++;
+        }
+        if (j < other->len && compare_events(&g_array_index(other, ViewEvent, j), event) == 0) {
+            j++;
+        } else {
+            fn(event, opaque);
+        }
+    }
+}
+
+bool view_events_equal(const GArray *a, const GArray *b)
+{
+    if (a->len != b->len) {
+        return false;
+    }
+    for (guint i = 0; i < a->len; i++) {
+        if (compare_events(&g_array_index(a, ViewEvent, i), &g_array_index(b, ViewEvent, i)) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
