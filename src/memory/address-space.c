@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* AddressSpace: life, and questions about its tiles. Access is in access.c. */
+#include "tessera/memory/address-space.h"
+
+#include "tree-internal.h"
+
+AddressSpace *address_space_new(MemorySystem *ms, MemoryRegion *root, const char *name)
+{
+    AddressSpace *as = g_new0(AddressSpace, 1);
+    MemoryCommitStats stats = { 0 };
+    FlatView *view;
+
+    g_assert(root->ms == ms);
+    memory_system_lock(ms);
+    g_assert(!transaction_is_open(ms));
+    as->ms = ms;
+    as->root = memory_region_ref(root);
+    as->name = g_strdup(name);
+    view = address_space_share_or_render(ms, memory_region_effective_root(root), NULL, &stats);
+    as->ioeventfds = view_events_of_eventfds(view);
+    as->coalesced = view_events_of_coalesced(view);
+    rcu_publish(&as->view, view);
+    g_ptr_array_add(ms->spaces, as);
+    memory_system_unlock(ms);
+    return as;
+}
+
+/* A reader that has just looked the view up may still name the space. */
+static void address_space_destroy(RcuHead *head)
+{
+    AddressSpace *as = (AddressSpace *)((char *)head - offsetof(AddressSpace, rcu));
+
+    bounce_pool_free(as->bounce);
+    g_array_unref(as->ioeventfds);
+    g_array_unref(as->coalesced);
+    g_free(as->name);
+    g_free(as);
+}
+
+void address_space_free(AddressSpace *as)
+{
+    MemorySystem *ms;
+
+    if (!as) {
+        return;
+    }
+    ms = as->ms;
+    memory_system_lock(ms);
+    g_assert(!transaction_is_open(ms));
+    g_assert(!as->listeners);
+    g_ptr_array_remove(ms->spaces, as);
+    flatview_retire(address_space_flatview(as));
+    memory_system_unlock(ms);
+    memory_region_unref(as->root);
+    rcu_defer(&as->rcu, address_space_destroy);
+}
+
+const char *address_space_name(const AddressSpace *as)
+{
+    return as->name;
+}
+
+MemoryRegion *address_space_root(const AddressSpace *as)
+{
+    return as->root;
+}
+
+MemorySystem *address_space_system(const AddressSpace *as)
+{
+    return as->ms;
+}
+
+bool address_space_find(AddressSpace *as, hwaddr addr, MemoryRegionSection *ret_section)
+{
+    const FlatRange *fr;
+
+    g_assert(memory_system_is_locked(as->ms));
+    fr = flatview_find(address_space_flatview(as), addr);
+    if (fr) {
+        *ret_section = memory_region_section_from_range(as, fr);
+    }
+    return fr != NULL;
+}
+
+bool address_space_for_each(AddressSpace *as,
+                            bool (*fn)(const MemoryRegionSection *section, void *opaque),
+                            void *opaque)
+{
+    FlatViewIter it;
+    const FlatRange *fr;
+
+    g_assert(memory_system_is_locked(as->ms));
+    flatview_iter_init(&it, address_space_flatview(as));
+    while ((fr = flatview_iter_next(&it))) {
+        MemoryRegionSection section = memory_region_section_from_range(as, fr);
+
+        if (!fn(&section, opaque)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+uint64_t address_space_generation(AddressSpace *as)
+{
+    uint64_t generation;
+
+    rcu_read_section_enter();
+    generation = flatview_generation(address_space_flatview(as));
+    rcu_read_section_leave();
+    return generation;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* The steps of a commit, for transaction.c. */
+#ifndef TESSERA_MEMORY_COMMIT_INTERNAL_H
+#define TESSERA_MEMORY_COMMIT_INTERNAL_H
+
+#include "tree-internal.h"
+
+/**
+ * commit_spaces() - makes the edits effective in every space whose root carries @mark
+ *
+ * All or nothing: on failure the spaces and listeners are as before; undoing the tree is the
+ * caller's part. Machine lock.
+ */
+bool commit_spaces(MemorySystem *ms, uint64_t mark, GError **error);
+
+#endif

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* MemoryListeners: the passes of a commit in their order; registration with replay. */
+#include "tessera/memory/listener.h"
+
+#include "tree-internal.h"
+
+/* One telling: of @update, to @only or to all listeners of the space. */
+typedef struct Telling {
+    SpaceUpdate *update;
+    MemoryListener *only;
+    bool replay;
+    uint64_t *calls;
+} Telling;
+
+/* The first listener in (or against) priority order, then the next; NULL behind the last. */
+static GList *first_link(const Telling *t, bool reverse)
+{
+    if (t->only) {
+        return g_list_find(t->update->as->listeners, t->only);
+    }
+    return reverse ? g_list_last(t->update->as->listeners) : t->update->as->listeners;
+}
+
+static GList *next_link(const Telling *t, GList *link, bool reverse)
+{
+    return t->only ? NULL : reverse ? link->prev : link->next;
+}
+
+#define TELL(t, reverse, callback, ...)                                                            \
+    do {                                                                                           \
+        for (GList *link_ = first_link(t, reverse); link_; link_ = next_link(t, link_, reverse)) { \
+            MemoryListener *listener_ = link_->data;                                               \
+            if (listener_->callback) {                                                             \
+                listener_->callback(listener_, __VA_ARGS__);                                       \
+                (*(t)->calls)++;                                                                   \
+            }                                                                                      \
+        }                                                                                          \
+    } while (0)
+
+static void tell_log(Telling *t, const MemoryRegionSection *section, uint8_t was, uint8_t is)
+{
+    if (is & ~was) {
+        TELL(t, false, log_start, section, was, is);
+    }
+    if (was & ~is) {
+        TELL(t, true, log_stop, section, was, is);
+    }
+}
+
+static void pass_of_dels(MemoryDiffKind kind, const FlatRange *was, const FlatRange *is,
+                         void *opaque)
+{
+    Telling *t = opaque;
+    MemoryRegionSection section;
+
+    if (kind != MEMORY_DIFF_DEL) {
+        return;
+    }
+    section = memory_region_section_from_range(t->update->as, was);
+    if (t->replay) {
+        tell_log(t, &section, was->dirty_log_mask, 0);
+    }
+    TELL(t, true, region_del, &section);
+}
+
+static void pass_of_adds(MemoryDiffKind kind, const FlatRange *was, const FlatRange *is,
+                         void *opaque)
+{
+    Telling *t = opaque;
+    MemoryRegionSection section;
+
+    if (kind == MEMORY_DIFF_DEL) {
+        return;
+    }
+    section = memory_region_section_from_range(t->update->as, is);
+    if (kind == MEMORY_DIFF_ADD) {
+        TELL(t, false, region_add, &section);
+        if (t->replay) {
+            tell_log(t, &section, 0, is->dirty_log_mask);
+        }
+    } else {
+        TELL(t, false, region_nop, &section);
+        tell_log(t, &section, was->dirty_log_mask, is->dirty_log_mask);
+    }
+}
+
+static MemoryRegionSection event_section(const Telling *t, const ViewEvent *event)
+{
+    return (MemoryRegionSection){
+        .mr = event->mr,
+        .as = t->update->as,
+        .offset_within_region = event->offset_in_region,
+        .offset_within_address_space = event->addr,
+        .size = event->size ? event->size : 1,
+    };
+}
+
+static void tell_eventfd_del(const ViewEvent *event, void *opaque)
+{
+    Telling *t = opaque;
+    MemoryRegionSection section = event_section(t, event);
+
+    TELL(t, true, eventfd_del, &section, (unsigned)event->size, event->match_data, event->data,
+         event->notifier);
+}
+
+static void tell_eventfd_add(const ViewEvent *event, void *opaque)
+{
+    Telling *t = opaque;
+    MemoryRegionSection section = event_section(t, event);
+
+    TELL(t, false, eventfd_add, &section, (unsigned)event->size, event->match_data, event->data,
+         event->notifier);
+}
+
+static void tell_coalesced_del(const ViewEvent *event, void *opaque)
+{
+    Telling *t = opaque;
+    MemoryRegionSection section = event_section(t, event);
+
+    TELL(t, true, coalesced_io_del, &section, event->addr, event->size);
+}
+
+static void tell_coalesced_add(const ViewEvent *event, void *opaque)
+{
+    Telling *t = opaque;
+    MemoryRegionSection section = event_section(t, event);
+
+    TELL(t, false, coalesced_io_add, &section, event->addr, event->size);
+}
+
+void listeners_tell(SpaceUpdate *update, MemoryListener *only, bool replay, uint64_t *calls)
+{
+    Telling t = { update, only, replay, calls };
+
+    memory_diff_walk(&update->diff, pass_of_dels, &t);
+    memory_diff_walk(&update->diff, pass_of_adds, &t);
+    view_events_missing(update->eventfds_before, update->eventfds_after, tell_eventfd_del, &t);
+    view_events_missing(update->eventfds_after, update->eventfds_before, tell_eventfd_add, &t);
+    view_events_missing(update->coalesced_before, update->coalesced_after, tell_coalesced_del, &t);
+    view_events_missing(update->coalesced_after, update->coalesced_before, tell_coalesced_add, &t);
+}
+
+/* Behind those of the same priority. */
+static GList *insert_by_priority(GList *list, MemoryListener *l)
+{
+    GList *at = list;
+
+    while (at && ((MemoryListener *)at->data)->priority <= l->priority) {
+        at = at->next;
+    }
+    return g_list_insert_before(list, at, l);
+}
+
+static void listener_link(MemoryListener *l, AddressSpace *as)
+{
+    l->as = as;
+    as->listeners = insert_by_priority(as->listeners, l);
+    as->ms->listeners = insert_by_priority(as->ms->listeners, l);
+}
+
+static void listener_unlink(MemoryListener *l)
+{
+    l->as->listeners = g_list_remove(l->as->listeners, l);
+    l->as->ms->listeners = g_list_remove(l->as->ms->listeners, l);
+    l->as = NULL;
+}
+
+/* The replayed apply; a listener that could not go back stops the VM. */
+static bool replay_apply(MemoryListener *l, GError **error)
+{
+    g_autoptr(GError) apply_error = NULL;
+    bool broken = false;
+
+    if (!l->apply || l->apply(l, &broken, &apply_error)) {
+        return true;
+    }
+    if (l->abort) {
+        l->abort(l);
+    }
+    if (broken) {
+        transaction_fail_system(l->as->ms, apply_error, apply_error);
+    }
+    g_propagate_error(error, g_steal_pointer(&apply_error));
+    return false;
+}
+
+/* Tells @l alone of @update, from prepare to commit. */
+static bool replay(MemoryListener *l, SpaceUpdate *update, bool may_refuse, GError **error)
+{
+    uint64_t calls = 0;
+
+    if (may_refuse && l->prepare && !l->prepare(l, &update->diff, error)) {
+        return false;
+    }
+    if (l->begin) {
+        l->begin(l);
+    }
+    listeners_tell(update, l, true, &calls);
+    if (!replay_apply(l, error)) {
+        return false;
+    }
+    if (l->commit) {
+        l->commit(l);
+    }
+    return true;
+}
+
+bool memory_listener_register(MemoryListener *l, AddressSpace *as, GError **error)
+{
+    g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(ViewEvent));
+    SpaceUpdate update = { .as = as };
+    bool ok;
+
+    g_assert(!l->as);
+    memory_system_lock(as->ms);
+    g_assert(!transaction_is_committing(as->ms));
+    listener_link(l, as);
+    update.diff = (MemoryDiff){ .as = as, .new_view = address_space_flatview(as) };
+    update.eventfds_before = update.coalesced_before = none;
+    update.eventfds_after = as->ioeventfds;
+    update.coalesced_after = as->coalesced;
+    ok = replay(l, &update, true, error);
+    if (!ok) {
+        listener_unlink(l);
+    }
+    memory_system_unlock(as->ms);
+    return ok;
+}
+
+void memory_listener_unregister(MemoryListener *l)
+{
+    g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(ViewEvent));
+    g_autoptr(GError) error = NULL;
+    AddressSpace *as = l->as;
+    SpaceUpdate update = { .as = as };
+
+    g_assert(as);
+    memory_system_lock(as->ms);
+    g_assert(!transaction_is_committing(as->ms));
+    update.diff = (MemoryDiff){ .as = as, .old_view = address_space_flatview(as) };
+    update.eventfds_after = update.coalesced_after = none;
+    update.eventfds_before = as->ioeventfds;
+    update.coalesced_before = as->coalesced;
+    if (!replay(l, &update, false, &error)) {
+        /* Nobody can refuse to be told nothing more: what stays behind is the VM's trouble. */
+        transaction_fail_system(as->ms, error, error);
+    }
+    listener_unlink(l);
+    memory_system_unlock(as->ms);
+}

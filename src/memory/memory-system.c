@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* MemorySystem: one machine's memory, its lock and its counters. */
+#include "tessera/memory/memory-system.h"
+
+#include "tree-internal.h"
+
+/* A thread is who it is by the address of a variable of its own. */
+static uintptr_t this_thread(void)
+{
+    static _Thread_local char identity;
+
+    return (uintptr_t)&identity;
+}
+
+MemorySystem *memory_system_new(void)
+{
+    MemorySystem *ms = g_new0(MemorySystem, 1);
+
+    pthread_mutex_init(&ms->lock, NULL);
+    pthread_mutex_init(&ms->stats_lock, NULL);
+    ms->transaction = transaction_new();
+    ms->spaces = g_ptr_array_new();
+    ms->sections = section_table_new();
+    ms->ram = ram_list_new();
+    return ms;
+}
+
+void memory_system_free(MemorySystem *ms)
+{
+    if (!ms) {
+        return;
+    }
+    g_assert(!memory_system_is_locked(ms) && !rcu_in_read_section());
+    g_assert(ms->spaces->len == 0 && !ms->listeners);
+    /* What a callback drops may defer the next: a view its region, a region its block's mapping. */
+    for (int i = 0; i < 3; i++) {
+        rcu_drain();
+    }
+    g_assert(atomic_load_explicit(&ms->views_pending, memory_order_acquire) == 0);
+    g_assert(atomic_load_explicit(&ms->regions, memory_order_acquire) == 0);
+    ram_list_free(ms->ram);
+    section_table_free(ms->sections);
+    g_ptr_array_free(ms->spaces, TRUE);
+    transaction_free(ms->transaction);
+    pthread_mutex_destroy(&ms->stats_lock);
+    pthread_mutex_destroy(&ms->lock);
+    g_free(ms);
+}
+
+bool memory_system_is_locked(MemorySystem *ms)
+{
+    return atomic_load_explicit(&ms->lock_owner, memory_order_relaxed) == this_thread();
+}
+
+void memory_system_lock(MemorySystem *ms)
+{
+    if (!memory_system_is_locked(ms)) {
+        /* Before waiting: the owner, or who comes after it, may wait for this thread to leave. */
+        memory_access_leave_read_section();
+        pthread_mutex_lock(&ms->lock);
+        atomic_store_explicit(&ms->lock_owner, this_thread(), memory_order_relaxed);
+    }
+    ms->lock_depth++;
+}
+
+void memory_system_unlock(MemorySystem *ms)
+{
+    g_assert(memory_system_is_locked(ms) && ms->lock_depth > 0);
+    if (--ms->lock_depth == 0) {
+        g_assert(!transaction_is_open(ms)); /* begin without commit */
+        atomic_store_explicit(&ms->lock_owner, 0, memory_order_relaxed);
+        pthread_mutex_unlock(&ms->lock);
+    }
+}
+
+void memory_system_set_failed_handler(MemorySystem *ms,
+                                      void (*handler)(void *opaque, const GError *commit_error,
+                                                      const GError *revert_error),
+                                      void *opaque)
+{
+    memory_system_lock(ms);
+    ms->failed = handler;
+    ms->failed_opaque = opaque;
+    memory_system_unlock(ms);
+}
+
+static MemoryCommitStats read_stats(MemorySystem *ms, const MemoryCommitStats *stats)
+{
+    MemoryCommitStats copy;
+
+    pthread_mutex_lock(&ms->stats_lock);
+    copy = *stats;
+    pthread_mutex_unlock(&ms->stats_lock);
+    return copy;
+}
+
+MemoryCommitStats memory_system_last_stats(MemorySystem *ms)
+{
+    return read_stats(ms, &ms->last_stats);
+}
+
+MemoryCommitStats memory_system_total_stats(MemorySystem *ms)
+{
+    return read_stats(ms, &ms->total_stats);
+}

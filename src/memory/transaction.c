@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* Transactions: nesting, the journal, what edits reach; commit.c makes them effective. */
+#include "commit-internal.h"
+
+#include "tessera/util/error.h"
+
+/* Views that may wait for a grace period before a commit waits with them. */
+#define VIEWS_PENDING_MAX 64u
+
+struct Transaction {
+    unsigned depth;
+    bool aborted;    /* by an abort inside */
+    bool committing; /* listeners are being called: no edits */
+    GArray *journal;
+    uint64_t last_order;
+    uint64_t last_mark;
+};
+
+Transaction *transaction_new(void)
+{
+    Transaction *transaction = g_new0(Transaction, 1);
+
+    transaction->journal = journal_new();
+    return transaction;
+}
+
+void transaction_free(Transaction *transaction)
+{
+    if (transaction) {
+        g_assert(transaction->depth == 0);
+        journal_free(transaction->journal);
+        g_free(transaction);
+    }
+}
+
+bool transaction_is_open(MemorySystem *ms)
+{
+    return ms->transaction->depth > 0;
+}
+
+bool transaction_is_committing(MemorySystem *ms)
+{
+    return ms->transaction->committing;
+}
+
+void transaction_record(MemoryRegion *mr)
+{
+    g_assert(transaction_is_open(mr->ms) && memory_system_is_locked(mr->ms));
+    journal_record(mr->ms->transaction->journal, mr);
+}
+
+uint64_t transaction_next_order(MemorySystem *ms)
+{
+    return ++ms->transaction->last_order;
+}
+
+uint64_t transaction_next_mark(MemorySystem *ms)
+{
+    return ++ms->transaction->last_mark;
+}
+
+void region_mark_upwards(MemoryRegion *mr, uint64_t mark)
+{
+    for (; mr && mr->mark != mark; mr = mr->container) {
+        mr->mark = mark;
+        for (guint i = 0; mr->aliases && i < mr->aliases->len; i++) {
+            region_mark_upwards(g_ptr_array_index(mr->aliases, i), mark);
+        }
+    }
+}
+
+/* Marks all that shows, or showed before, a region that was edited. */
+static uint64_t mark_reached(MemorySystem *ms)
+{
+    uint64_t mark = transaction_next_mark(ms);
+    const GArray *journal = ms->transaction->journal;
+
+    for (guint i = 0; i < journal->len; i++) {
+        const JournalEntry *entry = &g_array_index(journal, JournalEntry, i);
+
+        region_mark_upwards(entry->mr, mark);
+        region_mark_upwards(entry->before.container, mark);
+    }
+    return mark;
+}
+
+void transaction_fail_system(MemorySystem *ms, const GError *commit_error,
+                             const GError *revert_error)
+{
+    if (ms->failed) {
+        ms->failed(ms->failed_opaque, commit_error, revert_error);
+    }
+}
+
+void memory_region_transaction_begin(MemorySystem *ms)
+{
+    memory_system_lock(ms);
+    g_assert(!ms->transaction->committing);
+    ms->transaction->depth++;
+}
+
+static bool commit_edits(MemorySystem *ms, GError **error)
+{
+    Transaction *t = ms->transaction;
+    bool ok;
+
+    if (t->aborted) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "the transaction was aborted inside: its edits are undone");
+        return false;
+    }
+    t->committing = true;
+    ok = commit_spaces(ms, mark_reached(ms), error);
+    t->committing = false;
+    return ok;
+}
+
+/* Ends the outermost level. The depth falls last, so that what runs meanwhile is still inside. */
+static bool transaction_end(MemorySystem *ms, GError **error)
+{
+    Transaction *t = ms->transaction;
+    GArray *journal = t->journal;
+    bool ok = true;
+
+    if (journal->len > 0 || t->aborted) {
+        ok = commit_edits(ms, error);
+    }
+    if (!ok) {
+        journal_undo(journal);
+    }
+    t->depth = 0;
+    t->aborted = false;
+    if (journal->len > 0) {
+        t->journal = journal_new();
+        journal_free(journal);
+    }
+    return ok;
+}
+
+/*
+ * The bound on pending views. Only when this thread holds nothing that a reader or a finalizer could
+ * wait for: neither the machine lock (an outer level may still have it) nor a read section.
+ */
+static void bound_pending_views(MemorySystem *ms)
+{
+    if (atomic_load_explicit(&ms->views_pending, memory_order_relaxed) > VIEWS_PENDING_MAX &&
+        !memory_system_is_locked(ms) && !rcu_in_read_section()) {
+        rcu_drain();
+    }
+}
+
+bool memory_region_transaction_commit(MemorySystem *ms, GError **error)
+{
+    bool ok = true;
+
+    g_assert(memory_system_is_locked(ms) && transaction_is_open(ms));
+    if (ms->transaction->depth == 1) {
+        ok = transaction_end(ms, error);
+    } else {
+        ms->transaction->depth--;
+    }
+    memory_system_unlock(ms);
+    bound_pending_views(ms);
+    return ok;
+}
+
+void memory_region_transaction_abort(MemorySystem *ms)
+{
+    g_assert(memory_system_is_locked(ms) && transaction_is_open(ms));
+    ms->transaction->aborted = true;
+    if (ms->transaction->depth == 1) {
+        transaction_end(ms, NULL);
+    } else {
+        ms->transaction->depth--;
+    }
+    memory_system_unlock(ms);
+}
