@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* Trees and flat views as text, in the manner of QEMU's "info mtree". */
+#ifndef TESSERA_MEMORY_MTREE_DUMP_H
+#define TESSERA_MEMORY_MTREE_DUMP_H
+
+#include <glib.h>
+#include "tessera/memory/types.h"
+
+/**
+ * memory_dump_tree() - appends every address space's tree to @out, then the targets of the aliases
+ *
+ *   address-space: memory
+ *     0000000000000000-ffffffffffffffff (prio 0, container): system
+ *       0000000000000000-000000000fffffff (prio 0, ram): alias ram-below-4g @pc.ram 0000000000000000-000000000fffffff
+ *
+ *   memory-region: pc.ram
+ *     0000000000000000-000000000fffffff (prio 0, ram): pc.ram
+ *
+ * Siblings stand by address, at the same address the winner first. Marks behind a line: [readonly],
+ * [nonvolatile], [disabled]. Addresses are those in the tree that is shown; what ends above 2^64 is
+ * shown to end there. Takes the machine lock.
+ */
+void memory_dump_tree(MemorySystem *ms, GString *out);
+
+/**
+ * memory_dump_flatviews() - appends each flat view to @out, with the address spaces that share it
+ *
+ *   FlatView #0
+ *    AS "memory", root: system
+ *    Root memory region: system
+ *     0000000000000000-000000000009ffff (ram): pc.ram
+ *     00000000000c0000-00000000000fffff (rom): pc.ram @00000000000c0000
+ *
+ * Takes the machine lock.
+ */
+void memory_dump_flatviews(MemorySystem *ms, GString *out);
+
+#endif

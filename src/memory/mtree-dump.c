@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* Trees and flat views as text. */
+#include "tessera/memory/mtree-dump.h"
+
+#include <inttypes.h>
+#include "tree-internal.h"
+
+typedef struct TreeDump {
+    GString *out;
+    GPtrArray *targets; /* of aliases, in the order met; each once */
+} TreeDump;
+
+static hwaddr shown_address(Int128 addr)
+{
+    return addr > UINT64_MAX ? UINT64_MAX : (hwaddr)addr;
+}
+
+static void dump_span(GString *out, Int128 start, Int128 size)
+{
+    g_string_append_printf(out, "%016" PRIx64 "-%016" PRIx64, shown_address(start),
+                           shown_address(start + size - 1));
+}
+
+/* What an alias shows in the end. */
+static const MemoryRegion *resolve(const MemoryRegion *mr)
+{
+    while (mr->alias) {
+        mr = mr->alias;
+    }
+    return mr;
+}
+
+static void dump_line(TreeDump *dump, MemoryRegion *mr, Int128 base, unsigned indent)
+{
+    GString *out = dump->out;
+
+    g_string_append_printf(out, "%*s", indent, "");
+    dump_span(out, base, mr->size);
+    g_string_append_printf(out, " (prio %d, %s): %s%s", mr->priority,
+                           memory_region_kind_name(resolve(mr)), mr->alias ? "alias " : "",
+                           mr->name);
+    if (mr->alias) {
+        g_string_append_printf(out, " @%s ", mr->alias->name);
+        dump_span(out, mr->alias_offset, mr->size);
+        if (!g_ptr_array_find(dump->targets, mr->alias, NULL)) {
+            g_ptr_array_add(dump->targets, mr->alias);
+        }
+    }
+    g_string_append_printf(out, "%s%s%s\n",
+                           mr->readonly && mr->kind != REGION_ROM ? " [readonly]" : "",
+                           mr->nonvolatile ? " [nonvolatile]" : "",
+                           mr->enabled ? "" : " [disabled]");
+}
+
+static gint compare_places(gconstpointer a, gconstpointer b)
+{
+    const MemoryRegion *x = *(MemoryRegion *const *)a;
+    const MemoryRegion *y = *(MemoryRegion *const *)b;
+
+    if (x->addr != y->addr) {
+        return x->addr < y->addr ? -1 : 1;
+    }
+    return region_beats(x, y) ? -1 : x != y;
+}
+
+static void dump_region(TreeDump *dump, MemoryRegion *mr, Int128 base, unsigned indent)
+{
+    g_autoptr(GPtrArray) children = region_children_in_order(mr);
+
+    dump_line(dump, mr, base, indent);
+    g_ptr_array_sort(children, compare_places);
+    for (guint i = 0; i < children->len; i++) {
+        MemoryRegion *child = g_ptr_array_index(children, i);
+
+        dump_region(dump, child, base + child->addr, indent + 2);
+    }
+}
+
+void memory_dump_tree(MemorySystem *ms, GString *out)
+{
+    g_autoptr(GPtrArray) targets = g_ptr_array_new();
+    TreeDump dump = { out, targets };
+
+    memory_system_lock(ms);
+    for (guint i = 0; i < ms->spaces->len; i++) {
+        AddressSpace *as = g_ptr_array_index(ms->spaces, i);
+
+        g_string_append_printf(out, "address-space: %s\n", as->name);
+        dump_region(&dump, as->root, 0, 2);
+        g_string_append_c(out, '\n');
+    }
+    for (guint i = 0; i < targets->len; i++) { /* grows while targets have aliases of their own */
+        MemoryRegion *mr = g_ptr_array_index(targets, i);
+
+        g_string_append_printf(out, "memory-region: %s\n", mr->name);
+        dump_region(&dump, mr, 0, 2);
+        g_string_append_c(out, '\n');
+    }
+    memory_system_unlock(ms);
+}
+
+static void dump_range(GString *out, const FlatRange *fr)
+{
+    const char *kind = memory_region_kind_name(fr->mr);
+
+    if (fr->mr->kind == REGION_RAM && fr->readonly) {
+        kind = "rom";
+    } else if (fr->mr->kind == REGION_ROM_DEVICE && !fr->romd_mode) {
+        kind = "i/o";
+    }
+    g_string_append(out, "  ");
+    dump_span(out, fr->start, (Int128)fr->last - fr->start + 1);
+    g_string_append_printf(out, " (%s): %s", kind, fr->mr->name);
+    if (fr->offset_in_region) {
+        g_string_append_printf(out, " @%016" PRIx64, fr->offset_in_region);
+    }
+    g_string_append(out, fr->nonvolatile ? " [nonvolatile]\n" : "\n");
+}
+
+static void dump_view(MemorySystem *ms, GString *out, const FlatView *view)
+{
+    const MemoryRegion *root = flatview_root(view);
+    FlatViewIter it;
+    const FlatRange *fr;
+
+    for (guint i = 0; i < ms->spaces->len; i++) {
+        AddressSpace *as = g_ptr_array_index(ms->spaces, i);
+
+        if (address_space_flatview(as) == view) {
+            g_string_append_printf(out, " AS \"%s\", root: %s%s%s\n", as->name, as->root->name,
+                                   as->root->alias ? ", alias " : "",
+                                   as->root->alias ? as->root->alias->name : "");
+        }
+    }
+    g_string_append_printf(out, " Root memory region: %s\n", root ? root->name : "(none)");
+    if (flatview_count(view) == 0) {
+        g_string_append(out, "  No rendered FlatView\n");
+    }
+    flatview_iter_init(&it, view);
+    while ((fr = flatview_iter_next(&it))) {
+        dump_range(out, fr);
+    }
+    g_string_append_c(out, '\n');
+}
+
+/* Is @as the first space that shows its view? */
+static bool first_with_view(const MemorySystem *ms, AddressSpace *as)
+{
+    for (guint i = 0; g_ptr_array_index(ms->spaces, i) != as; i++) {
+        if (address_space_flatview(g_ptr_array_index(ms->spaces, i)) ==
+            address_space_flatview(as)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void memory_dump_flatviews(MemorySystem *ms, GString *out)
+{
+    unsigned number = 0;
+
+    memory_system_lock(ms);
+    for (guint i = 0; i < ms->spaces->len; i++) {
+        AddressSpace *as = g_ptr_array_index(ms->spaces, i);
+
+        if (first_with_view(ms, as)) {
+            g_string_append_printf(out, "FlatView #%u\n", number++);
+            dump_view(ms, out, address_space_flatview(as));
+        }
+    }
+    memory_system_unlock(ms);
+}
