@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the vCPU code share. */
+#ifndef TESSERA_ACCEL_KVM_VCPU_INTERNAL_H
+#define TESSERA_ACCEL_KVM_VCPU_INTERNAL_H
+
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include "tessera/accel/kvm/vcpu.h"
+
+#define CACHE_LINE 64
+
+/* What keeps vCPUs out of KVM_RUN: bits of VcpuSet.hold. Parks are counted above them. */
+#define HOLD_PAUSE    (1u << 0)
+#define HOLD_QUIT     (1u << 1)
+#define HOLD_PARK_ONE (1u << 8)
+#define HOLD_PARKS    (~(HOLD_PARK_ONE - 1))
+
+typedef struct VcpuSnapshot VcpuSnapshot;
+
+/* Counted by the vCPU's own thread only; read by others. */
+typedef struct VcpuCounters {
+    _Atomic uint64_t exits;
+    _Atomic uint64_t io;
+    _Atomic uint64_t mmio;
+    _Atomic uint64_t hlt;
+    _Atomic uint64_t intr;
+    _Atomic uint64_t coalesced;
+} VcpuCounters;
+
+/*
+ * The fields that the vCPU's thread writes at each exit share no cache line with another vCPU's.
+ */
+typedef struct Vcpu {
+    VcpuSet *set;
+    unsigned index;
+    int fd;
+    struct kvm_run *run;
+    pthread_t thread;
+    bool thread_started;
+    VcpuSnapshot *power_on; /* state right after creation */
+    bool fresh;             /* has not run since creation: reset need not restore it */
+    bool stuck;             /* failed or halted for ever: stays out until reset. Under set->lock */
+    bool settled;           /* held by a pause, its last exit complete. Under set->lock */
+
+    _Alignas(CACHE_LINE) _Atomic unsigned in_guest; /* inside KVM_RUN, or about to be */
+    bool completion_due; /* the last exit is finished only by the next KVM_RUN. Own thread */
+    VcpuCounters counters;
+    _Alignas(CACHE_LINE) char end[];
+} Vcpu;
+
+struct VcpuSet {
+    Kvm *kvm;
+    AddressSpace *memory;
+    AddressSpace *io;
+    const VcpuOps *ops;
+    void *opaque;
+    unsigned count;
+    Vcpu **vcpus;
+    size_t run_size; /* bytes mapped of each vCPU */
+
+    /* Read by every vCPU before each KVM_RUN, written seldom. */
+    _Alignas(CACHE_LINE) _Atomic unsigned hold;
+    _Alignas(CACHE_LINE) pthread_mutex_t lock; /* guards changes of hold, and `stuck`, `settled` */
+    pthread_cond_t released;                   /* hold got fewer bits */
+    pthread_cond_t outside;                    /* a vCPU left the guest, or settled */
+};
+
+/* What an exit handler wants next. */
+typedef enum ExitAction {
+    EXIT_CONTINUE, /* into the guest again */
+    EXIT_STUCK,    /* this vCPU cannot go on before a reset */
+} ExitAction;
+
+/** vcpu_thread() - body of a vCPU's thread; @opaque: the Vcpu. vcpu-run.c */
+void *vcpu_thread(void *opaque);
+
+/** vcpu_install_kick_handler() - the signal that ends KVM_RUN needs a handler; idempotent */
+bool vcpu_install_kick_handler(GError **error);
+
+/** vcpu_set_kick_all() - whoever is in the guest leaves it soon */
+void vcpu_set_kick_all(VcpuSet *set);
+
+/** vcpu_set_park() / vcpu_set_unpark() - KvmParkOps; @opaque: the VcpuSet. They nest */
+void vcpu_set_park(void *opaque);
+void vcpu_set_unpark(void *opaque);
+
+/** vcpu_handle_exit() - handles what KVM_RUN returned with. vcpu-exits.c; the vCPU's thread */
+ExitAction vcpu_handle_exit(Vcpu *vcpu);
+
+/** vcpu_fail() - tells the machine, with @reason and the vCPU's state. Returns EXIT_STUCK */
+ExitAction vcpu_fail(Vcpu *vcpu, const char *reason);
+
+/** vcpu_report_registers() - vcpu-report.c: text for people; the vCPU is out of KVM_RUN */
+void vcpu_report_registers(Vcpu *vcpu, GString *out);
+/** vcpu_report_code() - the bytes at RIP */
+void vcpu_report_code(Vcpu *vcpu, GString *out);
+
+/** vcpu_snapshot_take() - reads the whole state of a new vCPU. vcpu-state.c */
+VcpuSnapshot *vcpu_snapshot_take(Vcpu *vcpu, GError **error);
+void vcpu_snapshot_free(VcpuSnapshot *snapshot);
+/** vcpu_state_reset() - power-on state and what firmware sets; @entry NULL: waits for INIT, SIPI */
+bool vcpu_state_reset(Vcpu *vcpu, const X86EntryState *entry, GError **error);
+
+static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+#endif

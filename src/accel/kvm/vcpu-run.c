@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/* A vCPU's thread: the run loop, and what holds a vCPU out of the guest. */
+#include "vcpu-internal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include "kvm-internal.h"
+#include "tessera/util/error.h"
+#include "tessera/util/rcu.h"
+
+#define KICK_SIGNAL SIGUSR1
+
+/*
+ * Into the guest and out again.
+ *
+ * A vCPU announces itself (in_guest) and then looks whether it may go in (hold); who holds vCPUs
+ * sets hold and then looks who is inside. Both sides use sequentially consistent accesses, so at
+ * least one of them sees the other: either the vCPU stays out, or it gets the kick. immediate_exit
+ * is cleared before in_guest is set, so a kick that comes after that is never lost.
+ */
+
+static void set_immediate_exit(Vcpu *vcpu, uint8_t value)
+{
+    __atomic_store_n(&vcpu->run->immediate_exit, value, __ATOMIC_RELEASE);
+}
+
+static bool enter_guest(Vcpu *vcpu, unsigned ignored_holds)
+{
+    set_immediate_exit(vcpu, 0);
+    atomic_store(&vcpu->in_guest, 1);
+    return (atomic_load(&vcpu->set->hold) & ~ignored_holds) == 0;
+}
+
+/*
+ * The same the other way round: whoever waits for this vCPU to be outside either sees that it is,
+ * or has set hold before, and is then woken.
+ */
+static void leave_guest(Vcpu *vcpu)
+{
+    atomic_store(&vcpu->in_guest, 0);
+    if (atomic_load(&vcpu->set->hold)) {
+        pthread_mutex_lock(&vcpu->set->lock);
+        pthread_cond_broadcast(&vcpu->set->outside);
+        pthread_mutex_unlock(&vcpu->set->lock);
+    }
+}
+
+static void kick(Vcpu *vcpu)
+{
+    set_immediate_exit(vcpu, 1);
+    if (vcpu->thread_started) {
+        pthread_kill(vcpu->thread, KICK_SIGNAL);
+    }
+}
+
+static int run_once(Vcpu *vcpu)
+{
+    int ret = kvm_vcpu_ioctl(vcpu->set->kvm, vcpu->fd, KVM_RUN, NULL);
+
+    leave_guest(vcpu);
+    return ret;
+}
+
+/* KVM_RUN failed for good: the reason, and what it usually means. */
+static ExitAction run_failed(Vcpu *vcpu, int errnum)
+{
+    g_autofree char *reason = g_strdup_printf(
+        "KVM_RUN: %s%s", g_strerror(errnum),
+        errnum == EFAULT ? " (guest memory that the host could not provide: a file that shrank, "
+                           "no huge pages left, or an address without backing)"
+                         : "");
+
+    return vcpu_fail(vcpu, reason);
+}
+
+static ExitAction after_run(Vcpu *vcpu, int ret)
+{
+    if (ret == 0) {
+        return vcpu_handle_exit(vcpu);
+    }
+    if (ret == -EINTR || ret == -EAGAIN) { /* a kick; or an AP that got its start-up message */
+        counter_add(&vcpu->counters.intr, 1);
+        return EXIT_CONTINUE;
+    }
+    return run_failed(vcpu, -ret);
+}
+
+/*
+ * An I/O, MMIO or MSR exit is complete (registers written, RIP moved on) only when KVM_RUN is
+ * entered again. With immediate_exit that is all it does; a split access may ask for its next part.
+ */
+static ExitAction complete_exit(Vcpu *vcpu)
+{
+    while (vcpu->completion_due) {
+        ExitAction action;
+        int ret;
+
+        vcpu->completion_due = false;
+        if (!enter_guest(vcpu, HOLD_PAUSE)) {
+            leave_guest(vcpu);
+            vcpu->completion_due = true;
+            return EXIT_CONTINUE; /* a park came first: the pause waits for its end */
+        }
+        set_immediate_exit(vcpu, 1);
+        ret = run_once(vcpu);
+        action = after_run(vcpu, ret);
+        if (action != EXIT_CONTINUE) {
+            return action;
+        }
+    }
+    return EXIT_CONTINUE;
+}
+
+/* Waits until nothing holds this vCPU. Returns false when it has to end. */
+static bool wait_released(Vcpu *vcpu)
+{
+    VcpuSet *set = vcpu->set;
+    ExitAction action;
+    bool go_on;
+
+    leave_guest(vcpu);
+    pthread_mutex_lock(&set->lock);
+    for (;;) {
+        unsigned hold = atomic_load(&set->hold);
+
+        if (hold & HOLD_QUIT) {
+            break;
+        }
+        if (hold == HOLD_PAUSE && vcpu->completion_due && !vcpu->stuck) {
+            pthread_mutex_unlock(&set->lock);
+            action = complete_exit(vcpu);
+            pthread_mutex_lock(&set->lock);
+            vcpu->stuck = action == EXIT_STUCK;
+            continue;
+        }
+        if (hold == 0 && !vcpu->stuck) {
+            break;
+        }
+        if ((hold & HOLD_PAUSE) && (vcpu->stuck || !vcpu->completion_due) && !vcpu->settled) {
+            vcpu->settled = true;
+            pthread_cond_broadcast(&set->outside);
+        }
+        pthread_cond_wait(&set->released, &set->lock);
+    }
+    go_on = !(atomic_load(&set->hold) & HOLD_QUIT);
+    vcpu->settled = false;
+    pthread_mutex_unlock(&set->lock);
+    return go_on;
+}
+
+static void become_stuck(Vcpu *vcpu)
+{
+    pthread_mutex_lock(&vcpu->set->lock);
+    vcpu->stuck = true;
+    pthread_mutex_unlock(&vcpu->set->lock);
+}
+
+static void run_loop(Vcpu *vcpu)
+{
+    for (;;) {
+        if (!enter_guest(vcpu, 0)) {
+            if (!wait_released(vcpu)) {
+                return;
+            }
+            continue;
+        }
+        vcpu->completion_due = false;
+        if (after_run(vcpu, run_once(vcpu)) == EXIT_STUCK) {
+            become_stuck(vcpu);
+            if (!wait_released(vcpu)) {
+                return;
+            }
+        }
+    }
+}
+
+static void on_kick(int signal_number)
+{
+    (void)signal_number; /* its arrival ends KVM_RUN: that is all it is for */
+}
+
+bool vcpu_install_kick_handler(GError **error)
+{
+    struct sigaction action = { .sa_handler = on_kick, .sa_flags = SA_RESTART };
+
+    if (sigaction(KICK_SIGNAL, &action, NULL) < 0) {
+        error_set_errno(error, errno, "cannot handle the signal that kicks vCPUs");
+        return false;
+    }
+    return true;
+}
+
+void *vcpu_thread(void *opaque)
+{
+    Vcpu *vcpu = opaque;
+    sigset_t others;
+
+    sigfillset(&others);
+    sigdelset(&others, KICK_SIGNAL);
+    pthread_sigmask(SIG_SETMASK, &others, NULL);
+    rcu_thread_register();
+    if (wait_released(vcpu)) {
+        run_loop(vcpu);
+    }
+    rcu_thread_unregister();
+    return NULL;
+}
+
+/* Holding. */
+
+static void wait_outside(VcpuSet *set)
+{
+    for (unsigned i = 0; i < set->count; i++) {
+        while (atomic_load(&set->vcpus[i]->in_guest)) {
+            pthread_cond_wait(&set->outside, &set->lock);
+        }
+    }
+}
+
+void vcpu_set_kick_all(VcpuSet *set)
+{
+    for (unsigned i = 0; i < set->count; i++) {
+        if (atomic_load(&set->vcpus[i]->in_guest)) {
+            kick(set->vcpus[i]);
+        }
+    }
+}
+
+void vcpu_set_park(void *opaque)
+{
+    VcpuSet *set = opaque;
+
+    pthread_mutex_lock(&set->lock);
+    atomic_fetch_add(&set->hold, HOLD_PARK_ONE);
+    vcpu_set_kick_all(set);
+    wait_outside(set);
+    pthread_mutex_unlock(&set->lock);
+}
+
+void vcpu_set_unpark(void *opaque)
+{
+    VcpuSet *set = opaque;
+
+    pthread_mutex_lock(&set->lock);
+    g_assert(atomic_load(&set->hold) & HOLD_PARKS);
+    atomic_fetch_sub(&set->hold, HOLD_PARK_ONE);
+    pthread_cond_broadcast(&set->released);
+    pthread_mutex_unlock(&set->lock);
+}
+
+void vcpu_set_hold(VcpuSet *set)
+{
+    pthread_mutex_lock(&set->lock);
+    atomic_fetch_or(&set->hold, HOLD_PAUSE);
+    vcpu_set_kick_all(set);
+    pthread_cond_broadcast(&set->released);
+    pthread_mutex_unlock(&set->lock);
+}
+
+void vcpu_set_pause(VcpuSet *set)
+{
+    for (unsigned i = 0; i < set->count; i++) {
+        g_assert(!set->vcpus[i]->thread_started ||
+                 !pthread_equal(pthread_self(), set->vcpus[i]->thread));
+    }
+    vcpu_set_hold(set);
+    pthread_mutex_lock(&set->lock);
+    for (unsigned i = 0; i < set->count; i++) {
+        while (!set->vcpus[i]->settled) {
+            pthread_cond_wait(&set->outside, &set->lock);
+        }
+    }
+    pthread_mutex_unlock(&set->lock);
+}
+
+void vcpu_set_resume(VcpuSet *set)
+{
+    pthread_mutex_lock(&set->lock);
+    atomic_fetch_and(&set->hold, ~HOLD_PAUSE);
+    for (unsigned i = 0; i < set->count; i++) {
+        set->vcpus[i]->settled = false;
+    }
+    pthread_cond_broadcast(&set->released);
+    pthread_mutex_unlock(&set->lock);
+}
+
+bool vcpu_set_paused(const VcpuSet *set)
+{
+    return atomic_load(&((VcpuSet *)set)->hold) & HOLD_PAUSE;
+}
