@@ -71,6 +71,13 @@ static inline const DispatchSection *memory_access_lookup(const FlatView *view, 
     return memory_access_lookup_slow(view->dispatch, addr);
 }
 
+/**
+ * memory_access_buffer() - address_space_rw() of what is a buffer, whatever its length: I/O regions
+ * are reached with aligned accesses, and each gets its own bytes only
+ */
+MemTxResult memory_access_buffer(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, void *buf,
+                                 uint64_t len, bool is_write);
+
 /* Loads and stores of 1, 2, 4 or 8 bytes are single instructions when they are aligned. */
 
 static inline void copy_from_memory(void *buf, const uint8_t *host, uint64_t len)

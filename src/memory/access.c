@@ -289,9 +289,9 @@ static uint64_t check_write_step(Access *a, hwaddr addr, uint8_t *buf, uint64_t 
 
 static inline __attribute__((always_inline)) MemTxResult
 access_walk(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, uint8_t *buf, uint64_t len,
-            AccessStep *step)
+            bool single, AccessStep *step)
 {
-    Access a = { .as = as, .attrs = attrs, .single = memory_is_single_access(len) };
+    Access a = { .as = as, .attrs = attrs, .single = single };
 
     access_enter(&a);
     while (len) {
@@ -316,13 +316,14 @@ access_walk(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, uint8_t *buf, uint6
 MemTxResult address_space_read(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, void *buf,
                                uint64_t len)
 {
-    return access_walk(as, addr, attrs, buf, len, read_step);
+    return access_walk(as, addr, attrs, buf, len, memory_is_single_access(len), read_step);
 }
 
 MemTxResult address_space_write(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf,
                                 uint64_t len)
 {
-    return access_walk(as, addr, attrs, (uint8_t *)buf, len, write_step);
+    return access_walk(as, addr, attrs, (uint8_t *)buf, len, memory_is_single_access(len),
+                       write_step);
 }
 
 MemTxResult address_space_rw(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, void *buf,
@@ -332,16 +333,22 @@ MemTxResult address_space_rw(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, vo
                     : address_space_read(as, addr, attrs, buf, len);
 }
 
+MemTxResult memory_access_buffer(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, void *buf,
+                                 uint64_t len, bool is_write)
+{
+    return access_walk(as, addr, attrs, buf, len, false, is_write ? write_step : read_step);
+}
+
 MemTxResult address_space_write_rom(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                                     const void *buf, uint64_t len)
 {
-    return access_walk(as, addr, attrs, (uint8_t *)buf, len, write_rom_step);
+    return access_walk(as, addr, attrs, (uint8_t *)buf, len, false, write_rom_step);
 }
 
 bool address_space_access_valid(AddressSpace *as, hwaddr addr, uint64_t len, bool is_write,
                                 MemTxAttrs attrs)
 {
-    return access_walk(as, addr, attrs, NULL, len,
+    return access_walk(as, addr, attrs, NULL, len, memory_is_single_access(len),
                        is_write ? check_write_step : check_read_step) == MEMTX_OK;
 }
 

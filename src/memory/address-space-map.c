@@ -139,7 +139,7 @@ static bool map_bounce(AddressSpace *as, struct BouncePool *pool, Mapping *m)
     }
     m->host = g_malloc0(m->len);
     if (!m->is_write) {
-        address_space_read(as, m->addr, m->attrs, m->host, m->len);
+        memory_access_buffer(as, m->addr, m->attrs, m->host, m->len, false);
     }
     return true;
 }
@@ -196,7 +196,7 @@ void address_space_unmap(AddressSpace *as, void *host, uint64_t len, bool is_wri
         memory_region_unref(m->mr);
     } else {
         if (is_write && access_len) {
-            address_space_write(as, m->addr, m->attrs, host, access_len);
+            memory_access_buffer(as, m->addr, m->attrs, host, access_len, true);
         }
         g_free(host);
         bounce_release(pool, m->len);
