@@ -111,6 +111,16 @@ static void test_parse_64_bit_entry_needs_code_there(void **state)
     assert_non_null(strstr(error->message, "64-bit entry"));
 }
 
+static void test_parse_no_setup_sectors_are_four(void **state)
+{
+    GByteArray *image = bzimage_make();
+    BzImage bz;
+
+    image_put(image, BZ_SETUP_SECTS, 0, 1);
+    assert_true(parse(image, &bz, NULL));
+    assert_int_equal(bz.code_offset, 5 * 512);
+}
+
 static void test_parse_old_protocol_ignores_newer_fields(void **state)
 {
     GByteArray *image = bzimage_make();
@@ -186,6 +196,7 @@ int main(void)
         cmocka_unit_test(test_parse_default),
         cmocka_unit_test(test_parse_fields),
         cmocka_unit_test(test_parse_64_bit_entry_needs_code_there),
+        cmocka_unit_test(test_parse_no_setup_sectors_are_four),
         cmocka_unit_test(test_parse_old_protocol_ignores_newer_fields),
         cmocka_unit_test(test_parse_not_relocatable_stays_at_its_address),
         cmocka_unit_test(test_parse_rounds_preferred_address_up),

@@ -128,6 +128,18 @@ static void test_parse_finds_a_later_note(void **state)
     assert_int_equal(elf.entry, ELF_ENTRY);
 }
 
+static void test_parse_refuses_entry_above_4g(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    GByteArray *image = elf_make();
+    ElfPvh elf;
+
+    image_put(image, ELF_PHDR(0) + PHDR_PADDR, 0x100000000, 8);
+    image_put(image, NOTE_DESC, 0x100000010, 8);
+    assert_false(parse(image, &elf, &error));
+    assert_non_null(strstr(error->message, "entry 0x100000010"));
+}
+
 static void test_parse_refuses_huge_notes(void **state)
 {
     g_autoptr(GError) error = NULL;
@@ -181,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_parse_default),
         cmocka_unit_test(test_parse_fields),
         cmocka_unit_test(test_parse_finds_a_later_note),
+        cmocka_unit_test(test_parse_refuses_entry_above_4g),
         cmocka_unit_test(test_parse_refuses_huge_notes),
         cmocka_unit_test(test_parse_refuses_too_many_segments),
         cmocka_unit_test(test_parse_truncated_anywhere),
