@@ -111,8 +111,8 @@ static void test_pc_fdt_build_devices(void **state)
     c = cells(blob, "/soc/pci@c0000000", "ranges", 21);
     assert_int_equal(pair(c + 5), PC_PCI_HOLE_SIZE);
     assert_int_equal(pair(c + 8), 24 * PC_GIB);
-    c = cells(blob, "/soc/pci@c0000000", "interrupt-map", 32 * 7);
-    for (unsigned i = 0; i < 32; i++) {
+    c = cells(blob, "/soc/pci@c0000000", "interrupt-map", 4 * PC_GSI_PCI_INTX_COUNT * 7);
+    for (unsigned i = 0; i < 4 * PC_GSI_PCI_INTX_COUNT; i++) {
         assert_int_equal(fdt32_ld(c + 7 * i + 4), ioapic);
         assert_int_equal(fdt32_ld(c + 7 * i + 5), PC_GSI_PCI_INTX(i / 4, i % 4));
     }

@@ -3,6 +3,7 @@
 #include "pc-acpi-internal.h"
 
 #include "tessera/hw/acpi/aml.h"
+#include "tessera/hw/acpi/pm.h"
 #include "tessera/hw/i386/pc-acpi.h"
 #include "tessera/hw/i386/pc-map.h"
 
@@ -36,7 +37,7 @@ static Aml *soft_off(void)
 {
     Aml *package = aml_package();
 
-    aml_append(package, aml_int(PC_PM_SLP_TYP_S5), aml_int(0), aml_int(0), aml_int(0));
+    aml_append(package, aml_int(ACPI_PM_SLP_TYP_S5), aml_int(0), aml_int(0), aml_int(0));
     return aml_name("\\_S5", package);
 }
 

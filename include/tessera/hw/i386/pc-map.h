@@ -90,14 +90,13 @@
 #define PC_GSI_SCI      9 /* level, active high */
 #define PC_GSI_MOUSE    12
 #define PC_GSI_PCI_INTX_BASE  16 /* INTA..INTD of the root bus: level, shared, see below */
-#define PC_GSI_PCI_INTX_COUNT 8
+#define PC_GSI_PCI_INTX_COUNT 4
 /* GSI of interrupt pin @pin (0: INTA .. 3: INTD) of device @device (0..31) on PCI bus 0. */
 #define PC_GSI_PCI_INTX(device, pin)                                                               \
     (PC_GSI_PCI_INTX_BASE + ((device) + (pin)) % PC_GSI_PCI_INTX_COUNT)
 
-/* Values that the power-management registers and the tables which describe them agree on. */
-#define PC_PM_SLP_TYP_S5 5    /* SLP_TYP of PM1a control that powers off (\_S5) */
-#define PC_RESET_VALUE   0x06 /* byte written to PC_PORT_RESET that resets the machine */
+/* What the reset register and the FADT that describes it agree on. */
+#define PC_RESET_VALUE 0x06 /* byte written to PC_PORT_RESET that resets the machine */
 
 #define PC_ASSERT_AFTER(next, base, size)                                                          \
     _Static_assert((base) + (size) <= (next), #base " runs into " #next)

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* The PC board: which devices exist, at which address, on which interrupt. */
+#ifndef TESSERA_HW_I386_PC_H
+#define TESSERA_HW_I386_PC_H
+
+#include <glib.h>
+#include "tessera/chardev/chardev.h"
+#include "tessera/hw/core/device.h"
+#include "tessera/hw/i386/pc-info.h"
+#include "tessera/hw/i386/pc-map.h"
+#include "tessera/memory/address-space.h"
+#include "tessera/memory/ram-block.h"
+#include "tessera/util/x86-entry.h"
+
+/*
+ *   system (2^64)                        I/O (64 KiB)
+ *   +- pci            prio -1            +- one region a device
+ *   +- ram-below-4g   alias of pc.ram
+ *   +- vga-hole       prio 1
+ *   +- pc.rom         prio 1
+ *   +- ram-above-4g   alias of pc.ram
+ *   `- device-memory  container, where DIMMs go
+ */
+typedef struct Pc Pc;
+
+/**
+ * struct PcConfig - what the board is built from; copied, or outlives the board where it says so
+ * @context: outlives the board
+ * @info: its layout (pc_layout()), vCPUs and APIC ids; apic_ids outlives the board
+ * @ram: boot RAM, info.ram_below_4g + info.ram_above_4g bytes; the board takes a reference
+ * @gsi: where each global system interrupt leads
+ * @serial0: back end of the first serial port, or NULL; outlives the board
+ * @kernel, @initrd, @cmdline: as in MachineConfig; @kernel NULL: nothing is loaded
+ * @pass_dtb: hand the device tree to the kernel (setup_data)
+ */
+typedef struct PcConfig {
+    const DeviceContext *context;
+    const PcInfo *info;
+    RAMBlock *ram;
+    IrqLine gsi[PC_GSI_COUNT];
+    Chardev *serial0;
+    const char *kernel;
+    const char *initrd;
+    const char *cmdline;
+    bool pass_dtb;
+} PcConfig;
+
+/**
+ * pc_new() - builds the board: address spaces, devices, tables, the plan of what is loaded where
+ *
+ * Nothing is written to guest memory before pc_reset(). Context: main thread, no machine lock.
+ */
+Pc *pc_new(const PcConfig *config, GError **error);
+void pc_free(Pc *pc); /* vCPUs are gone, listeners unregistered. NULL is allowed */
+
+AddressSpace *pc_memory(Pc *pc);
+AddressSpace *pc_io(Pc *pc);
+
+/**
+ * pc_reset() - devices to power-on state; kernel, initrd, tables and parameters into RAM again
+ *
+ * The vCPUs are paused. Errors: what the loader says (a file that changed, an I/O error).
+ */
+bool pc_reset(Pc *pc, GError **error);
+
+/** pc_entry() - the first vCPU's registers after pc_reset(); NULL without a kernel */
+const X86EntryState *pc_entry(Pc *pc);
+
+/** pc_power_button() - presses it */
+void pc_power_button(Pc *pc);
+
+/** pc_device_tree() - the machine as a device tree blob; g_byte_array_unref() */
+GByteArray *pc_device_tree(Pc *pc, GError **error);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* Machine: board, accelerator and vCPUs as one virtual machine, and what state it is in. */
+#ifndef TESSERA_MACHINE_MACHINE_H
+#define TESSERA_MACHINE_MACHINE_H
+
+#include <glib.h>
+#include "tessera/hw/core/machine-control.h"
+#include "tessera/machine/config.h"
+
+typedef struct Machine Machine;
+
+/* Named as in QEMU's RunState. */
+typedef enum RunState {
+    RUN_STATE_PRELAUNCH, /* -S: has not run yet */
+    RUN_STATE_RUNNING,
+    RUN_STATE_PAUSED,
+    RUN_STATE_SHUTDOWN,       /* the guest is off; the program ends */
+    RUN_STATE_INTERNAL_ERROR, /* a vCPU or the memory map cannot go on */
+} RunState;
+
+const char *run_state_name(RunState state);
+
+/* The program's exit statuses; isa-debug-exit adds (value << 1) | 1, a signal 128 + its number. */
+enum { EXIT_STATUS_POWEROFF = 0, EXIT_STATUS_START = 1, EXIT_STATUS_FAILED = 2 };
+
+/**
+ * machine_new() - makes everything that @config asks for; the vCPUs do not run yet
+ *
+ * The signals SIGINT, SIGTERM, SIGHUP and SIGPWR must be blocked before any thread was made
+ * (main.c): the machine reads them. SIGPWR presses the power button, the others end the program.
+ * Context: main thread.
+ */
+Machine *machine_new(const MachineConfig *config, GError **error);
+void machine_free(Machine *machine); /* NULL is allowed */
+
+/** machine_run() - starts the vCPUs (but for -S), runs the main loop. Returns: the exit status */
+int machine_run(Machine *machine);
+
+RunState machine_run_state(const Machine *machine);
+
+/*
+ * The controls of people and monitors. Context: main thread, without the machine lock. Requests
+ * from devices come through MachineControl, from any thread.
+ */
+void machine_stop(Machine *machine);
+/** machine_cont() - refused, with a reason, once the machine is off or has failed */
+bool machine_cont(Machine *machine, GError **error);
+void machine_system_reset(Machine *machine);
+void machine_system_powerdown(Machine *machine);
+void machine_quit(Machine *machine, int status);
+
+/**
+ * machine_dump_memory_map() - the tree, the flat views and the slots as text
+ * @path: a file that is created or emptied, or "-" for standard output
+ */
+bool machine_dump_memory_map(Machine *machine, const char *path, GError **error);
+
+/** machine_dump_device_tree() - the same machine as a flattened device tree, into a file */
+bool machine_dump_device_tree(Machine *machine, const char *path, GError **error);
+
+#endif

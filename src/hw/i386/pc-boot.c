@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* What a PC finds in its memory at power-on: ACPI tables, kernel, initrd, parameters. */
+#include "pc-internal.h"
+
+#include <asm/bootparam.h>
+#include <stdio.h>
+#include "tessera/hw/i386/pc-fdt.h"
+#include "tessera/util/error.h"
+
+static bool plan_kernel(Pc *pc, const char *initrd, GError **error)
+{
+    LinuxBootAcpi acpi = {
+        .rsdp = pc->acpi->rsdp_base,
+        .reclaim_base = pc->acpi->high_base,
+        .reclaim_size = pc->acpi->high_size,
+    };
+    LinuxSetupData dtb = { .type = SETUP_DTB };
+
+    if (pc->pass_dtb) {
+        GByteArray *blob = pc_fdt_build(&pc->info, pc->cmdline, error);
+
+        if (!blob) {
+            return false;
+        }
+        dtb.data = g_byte_array_free_to_bytes(blob);
+    }
+    pc->plan = linux_boot_plan_new(pc->image, initrd, pc->cmdline, &pc->info, &acpi,
+                                   dtb.data ? &dtb : NULL, error);
+    g_clear_pointer(&dtb.data, g_bytes_unref);
+    return pc->plan != NULL;
+}
+
+bool pc_boot_prepare(Pc *pc, const char *kernel, const char *initrd, GError **error)
+{
+    if (!pc_acpi_build(&pc->info, NULL, 0, &pc->acpi, error)) {
+        return false;
+    }
+    if (!kernel) {
+        return true;
+    }
+    pc->image = linux_image_open(kernel, error);
+    return pc->image && plan_kernel(pc, initrd, error);
+}
+
+static bool write_tables(Pc *pc, uint64_t gpa, const GByteArray *blob, GError **error)
+{
+    if (blob && address_space_write_rom(pc->memory, gpa, MEMTXATTRS_NONE, blob->data, blob->len) !=
+                    MEMTX_OK) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "ACPI tables: no RAM for %u bytes at guest-physical address 0x%" G_GINT64_MODIFIER
+                    "x",
+                    blob->len, gpa);
+        return false;
+    }
+    return true;
+}
+
+static void *guest_ram(void *opaque, uint64_t gpa, uint64_t length)
+{
+    Pc *pc = opaque;
+
+    return address_space_ram_host(pc->memory, gpa, length);
+}
+
+/* A reset goes on with the files that were opened; a user who has built a new kernel should know. */
+static void say_if_replaced(const LinuxBootPlan *plan)
+{
+    g_autofree char *sentence = linux_boot_plan_replaced(plan);
+
+    if (sentence) {
+        fprintf(stderr, "tessera: %s\n", sentence);
+    }
+}
+
+bool pc_boot_load(Pc *pc, GError **error)
+{
+    static const GuestMemoryOps guest_memory = { .host = guest_ram };
+    bool done;
+
+    if (!write_tables(pc, pc->acpi->low_base, pc->acpi->low, error) ||
+        !write_tables(pc, pc->acpi->high_base, pc->acpi->high, error)) {
+        return false;
+    }
+    if (!pc->plan) {
+        return true;
+    }
+    say_if_replaced(pc->plan);
+    memory_system_lock(pc->context.ms);
+    done = linux_boot_plan_load(pc->plan, &guest_memory, pc, error);
+    memory_system_unlock(pc->context.ms);
+    return done;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the machine share. */
+#ifndef TESSERA_MACHINE_MACHINE_INTERNAL_H
+#define TESSERA_MACHINE_MACHINE_INTERNAL_H
+
+#include <stdatomic.h>
+#include "tessera/accel/kvm/kvm.h"
+#include "tessera/accel/kvm/vcpu.h"
+#include "tessera/chardev/chardev.h"
+#include "tessera/hw/i386/pc.h"
+#include "tessera/machine/machine.h"
+#include "tessera/memory/memory-backend.h"
+#include "tessera/util/event-notifier.h"
+#include "tessera/util/object-store.h"
+
+/* Requests from any thread, bits of RunControl.requests; the main thread serves the highest first. */
+#define REQUEST_RESET    (1u << 0)
+#define REQUEST_POWEROFF (1u << 1)
+#define REQUEST_EXIT     (1u << 2)
+#define REQUEST_FAILED   (1u << 3)
+
+/*
+ * Run control (run-control.c): the state, and the way from a request on a vCPU thread to the main
+ * loop. Everything but @requests, @exit_status and @causes belongs to the main thread.
+ */
+typedef struct RunControl {
+    RunState state;
+    bool resume_after_reset;
+    bool no_reboot;
+    GMainLoop *loop;
+    int status; /* the program's, once the loop has ended */
+
+    EventNotifier wakeup;
+    GSource *wakeup_source;
+    GSource *signal_source;
+    int signal_fd;
+    _Atomic unsigned requests;
+    _Atomic int exit_status; /* of REQUEST_EXIT; -1: none yet, the first wins */
+    _Atomic unsigned reset_cause;
+} RunControl;
+
+struct Machine {
+    MachineConfig const *config;
+    MemorySystem *ms;
+    VirtualClock *clock;
+    MachineControl control;
+    DeviceContext device_context;
+    ObjectStore *objects;
+    RAMBlock *ram;
+    MemoryBackend *ram_backend; /* NULL: anonymous */
+    Kvm *kvm;
+    CpuModel *cpu_model;
+    uint32_t *apic_ids;
+    Chardev *serial0;
+    Pc *pc;
+    bool memory_attached;
+    VcpuSet *vcpus;
+    RunControl run;
+};
+
+/** run_control_init() - wake-up and signal sources on the default context */
+bool run_control_init(Machine *machine, GError **error);
+void run_control_done(Machine *machine); /* a zeroed one is allowed */
+
+/** run_control_main() - what machine_run() does once everything exists */
+int run_control_main(Machine *machine);
+
+/* MachineControl and VcpuOps of the machine; @opaque is the Machine. */
+extern const VcpuOps run_control_vcpu_ops;
+void run_control_fill(Machine *machine, MachineControl *control);
+
+#endif

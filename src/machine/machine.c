@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/* Machine: board, accelerator and vCPUs are made, wired and ended here. */
+#include "machine-internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "tessera/hw/i386/pc-layout.h"
+#include "tessera/memory/memory-backend.h"
+#include "tessera/memory/mtree-dump.h"
+#include "tessera/util/error.h"
+
+#define RAM_IDSTR "pc.ram"
+
+static void set_kvm_gsi(void *opaque, unsigned gsi, bool level)
+{
+    kvm_set_gsi(opaque, gsi, level);
+}
+
+static bool make_accelerator(Machine *machine, GError **error)
+{
+    KvmConfig config = {
+        .device = machine->config->kvm_device,
+        .identity_map_base = PC_IDENTITY_MAP_BASE,
+        .tss_base = PC_TSS_BASE,
+        .irqchip = true,
+    };
+
+    machine->kvm = kvm_new(&config, error);
+    if (!machine->kvm) {
+        return false;
+    }
+    machine->cpu_model = cpu_model_new(machine->kvm, machine->config->cpu, error);
+    return machine->cpu_model != NULL;
+}
+
+static bool make_objects(Machine *machine, GError **error)
+{
+    ObjectContext context = { .memory = machine->ms };
+    const GPtrArray *options = machine->config->objects;
+
+    machine->objects = object_store_new(&context);
+    for (guint i = 0; i < options->len; i++) {
+        if (!object_store_add_option(machine->objects, options->pdata[i], error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Boot RAM from -machine memory-backend=ID; its size must be that of -m. */
+static bool use_backend(Machine *machine, GError **error)
+{
+    const char *id = machine->config->memory_backend;
+    MemoryBackend *backend = memory_backend_get(machine->objects, id, error);
+
+    if (!backend) {
+        g_prefix_error(error, "-machine memory-backend=%s: ", id);
+        return false;
+    }
+    if (memory_backend_size(backend) != machine->config->ram_size) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "-machine memory-backend=%s: the object has %" G_GUINT64_FORMAT
+                    " bytes and -m says %" G_GUINT64_FORMAT "; they must be equal",
+                    id, memory_backend_size(backend), machine->config->ram_size);
+        return false;
+    }
+    if (!memory_backend_claim(backend, "-machine", error)) {
+        return false;
+    }
+    machine->ram_backend = backend;
+    machine->ram = ram_block_ref(memory_backend_ram_block(backend));
+    return true;
+}
+
+static bool make_ram(Machine *machine, GError **error)
+{
+    if (machine->config->memory_backend) {
+        return use_backend(machine, error);
+    }
+    machine->ram = ram_block_new(machine->ms, RAM_IDSTR, machine->config->ram_size, 0, 0, error);
+    return machine->ram != NULL;
+}
+
+static const char *serial_spec(const MachineConfig *config)
+{
+    if (config->serials->len) {
+        return config->serials->pdata[0];
+    }
+    return config->nodefaults ? "none" : "stdio";
+}
+
+static bool make_serials(Machine *machine, GError **error)
+{
+    const MachineConfig *config = machine->config;
+
+    if (config->serials->len > 1) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_LIMIT,
+                    "-serial %s: this board has one serial port, and -serial was given %u times",
+                    (const char *)config->serials->pdata[1], config->serials->len);
+        return false;
+    }
+    machine->serial0 = chardev_new("serial0", serial_spec(config), NULL, error);
+    return machine->serial0 != NULL;
+}
+
+static bool layout(Machine *machine, PcInfo *info, GError **error)
+{
+    const MachineConfig *config = machine->config;
+    unsigned phys_bits =
+        MIN(kvm_phys_bits(machine->kvm), cpu_model_phys_bits(machine->cpu_model));
+
+    machine->apic_ids = g_new0(uint32_t, config->cpus);
+    for (unsigned i = 0; i < config->cpus; i++) {
+        machine->apic_ids[i] = vcpu_apic_id(i);
+    }
+    *info = (PcInfo){
+        .cpus = config->cpus,
+        .apic_ids = machine->apic_ids,
+        .i8042_complete = true,
+    };
+    return pc_layout(config->ram_size, config->memory_slots, config->maxmem, phys_bits, info,
+                     error);
+}
+
+static bool make_board(Machine *machine, const PcInfo *info, GError **error)
+{
+    const MachineConfig *config = machine->config;
+    PcConfig pc = {
+        .context = &machine->device_context,
+        .info = info,
+        .ram = machine->ram,
+        .serial0 = machine->serial0,
+        .kernel = config->kernel,
+        .initrd = config->initrd,
+        .cmdline = config->append,
+        .pass_dtb = config->dtb,
+    };
+
+    for (unsigned i = 0; i < PC_GSI_COUNT; i++) {
+        pc.gsi[i] = (IrqLine){ set_kvm_gsi, machine->kvm, i };
+    }
+    machine->pc = pc_new(&pc, error);
+    return machine->pc != NULL;
+}
+
+static bool make_vcpus(Machine *machine, GError **error)
+{
+    AddressSpace *memory = pc_memory(machine->pc);
+    AddressSpace *io = pc_io(machine->pc);
+
+    if (!kvm_attach_memory(machine->kvm, memory, io, error)) {
+        return false;
+    }
+    machine->memory_attached = true;
+    machine->vcpus = vcpu_set_new(machine->kvm, machine->cpu_model, machine->config->cpus, memory,
+                                  io, &run_control_vcpu_ops, machine, error);
+    return machine->vcpus != NULL;
+}
+
+/* The first reset: what every later one does too. */
+static bool power_on(Machine *machine, GError **error)
+{
+    return pc_reset(machine->pc, error) &&
+           vcpu_set_reset(machine->vcpus, pc_entry(machine->pc), error);
+}
+
+static bool machine_build(Machine *machine, GError **error)
+{
+    PcInfo info;
+
+    machine->ms = memory_system_new();
+    machine->clock = virtual_clock_new(NULL);
+    run_control_fill(machine, &machine->control);
+    machine->device_context = (DeviceContext){
+        .ms = machine->ms,
+        .clock = machine->clock,
+        .control = &machine->control,
+    };
+    return run_control_init(machine, error) && make_accelerator(machine, error) &&
+           layout(machine, &info, error) && make_objects(machine, error) &&
+           make_ram(machine, error) && make_serials(machine, error) &&
+           make_board(machine, &info, error) && make_vcpus(machine, error) &&
+           power_on(machine, error);
+}
+
+Machine *machine_new(const MachineConfig *config, GError **error)
+{
+    Machine *machine = g_new0(Machine, 1);
+
+    machine->config = config;
+    if (!machine_build(machine, error)) {
+        machine_free(machine);
+        return NULL;
+    }
+    return machine;
+}
+
+void machine_free(Machine *machine)
+{
+    if (!machine) {
+        return;
+    }
+    vcpu_set_free(machine->vcpus);
+    if (machine->memory_attached) {
+        kvm_detach_memory(machine->kvm);
+    }
+    pc_free(machine->pc);
+    chardev_free(machine->serial0);
+    ram_block_unref(machine->ram);
+    if (machine->ram_backend) {
+        memory_backend_release(machine->ram_backend);
+    }
+    object_store_free(machine->objects);
+    cpu_model_free(machine->cpu_model);
+    kvm_free(machine->kvm);
+    run_control_done(machine);
+    virtual_clock_free(machine->clock);
+    memory_system_free(machine->ms);
+    g_free(machine->apic_ids);
+    g_free(machine);
+}
+
+int machine_run(Machine *machine)
+{
+    return run_control_main(machine);
+}
+
+bool machine_dump_memory_map(Machine *machine, const char *path, GError **error)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    memory_system_lock(machine->ms);
+    memory_dump_tree(machine->ms, text);
+    g_string_append_c(text, '\n');
+    memory_dump_flatviews(machine->ms, text);
+    g_string_append_c(text, '\n');
+    kvm_dump_slots(machine->kvm, text);
+    memory_system_unlock(machine->ms);
+    if (strcmp(path, "-") == 0) {
+        fwrite(text->str, 1, text->len, stdout);
+        fflush(stdout);
+        return true;
+    }
+    if (!g_file_set_contents(path, text->str, (gssize)text->len, error)) {
+        g_prefix_error(error, "-machine dump-memory-map=%s: ", path);
+        return false;
+    }
+    return true;
+}
+
+bool machine_dump_device_tree(Machine *machine, const char *path, GError **error)
+{
+    g_autoptr(GByteArray) blob = pc_device_tree(machine->pc, error);
+
+    if (!blob || !g_file_set_contents(path, (const char *)blob->data, blob->len, error)) {
+        g_prefix_error(error, "-machine dumpdtb=%s: ", path);
+        return false;
+    }
+    return true;
+}

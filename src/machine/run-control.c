@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/* Running, stopping, resetting and ending a machine. */
+#include "machine-internal.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include "tessera/hw/core/clock.h"
+#include "tessera/util/error.h"
+#include "tessera/util/log.h"
+
+const char *run_state_name(RunState state)
+{
+    static const char *const names[] = {
+        [RUN_STATE_PRELAUNCH] = "prelaunch",
+        [RUN_STATE_RUNNING] = "running",
+        [RUN_STATE_PAUSED] = "paused",
+        [RUN_STATE_SHUTDOWN] = "shutdown",
+        [RUN_STATE_INTERNAL_ERROR] = "internal-error",
+    };
+
+    return names[state];
+}
+
+/*
+ * Requests. A vCPU's register handler only notes what is wanted, holds the vCPUs and wakes the main
+ * loop: nothing here allocates or waits.
+ */
+
+static void request(Machine *machine, unsigned what)
+{
+    atomic_fetch_or(&machine->run.requests, what);
+    if (machine->vcpus) {
+        vcpu_set_hold(machine->vcpus);
+    }
+    event_notifier_set(&machine->run.wakeup);
+}
+
+static void request_poweroff(void *opaque, MachineCause cause)
+{
+    request(opaque, REQUEST_POWEROFF);
+}
+
+static void request_reset(void *opaque, MachineCause cause)
+{
+    Machine *machine = opaque;
+
+    atomic_store(&machine->run.reset_cause, cause);
+    request(machine, REQUEST_RESET);
+}
+
+static void request_exit(void *opaque, MachineCause cause, int status)
+{
+    Machine *machine = opaque;
+    int none = -1;
+
+    atomic_compare_exchange_strong(&machine->run.exit_status, &none, status);
+    request(machine, REQUEST_EXIT);
+}
+
+void run_control_fill(Machine *machine, MachineControl *control)
+{
+    *control = (MachineControl){
+        .request_poweroff = request_poweroff,
+        .request_reset = request_reset,
+        .request_exit = request_exit,
+        .opaque = machine,
+    };
+}
+
+static void on_triple_fault(void *opaque, unsigned cpu)
+{
+    log_item(LOG_RESET, "vCPU %u: triple fault", cpu);
+    request_reset(opaque, MACHINE_CAUSE_TRIPLE_FAULT);
+}
+
+static void on_system_event(void *opaque, unsigned cpu, unsigned type)
+{
+    enum { EVENT_SHUTDOWN = 1, EVENT_RESET = 2 }; /* KVM_SYSTEM_EVENT_* */
+
+    if (type == EVENT_SHUTDOWN) {
+        request_poweroff(opaque, MACHINE_CAUSE_GUEST_POWEROFF);
+    } else if (type == EVENT_RESET) {
+        request_reset(opaque, MACHINE_CAUSE_GUEST_RESET);
+    } else {
+        log_item(LOG_GUEST_ERROR, "vCPU %u: KVM system event %u is not known", cpu, type);
+    }
+}
+
+static void on_vcpu_failed(void *opaque, unsigned cpu, const char *text)
+{
+    Machine *machine = opaque;
+
+    fprintf(stderr, "tessera: %s", text);
+    request(machine, REQUEST_FAILED);
+}
+
+const VcpuOps run_control_vcpu_ops = {
+    .triple_fault = on_triple_fault,
+    .system_event = on_system_event,
+    .failed = on_vcpu_failed,
+};
+
+/* The undo of a commit failed: the map is not what the kernel has. Runs under the machine lock. */
+static void on_memory_failed(void *opaque, const GError *commit_error, const GError *revert_error)
+{
+    Machine *machine = opaque;
+
+    fprintf(stderr,
+            "tessera: the memory map could not be changed (%s), nor put back (%s); the machine is "
+            "stopped\n",
+            commit_error->message, revert_error->message);
+    request(machine, REQUEST_FAILED);
+}
+
+/* States. */
+
+static void enter_state(Machine *machine, RunState state)
+{
+    machine->run.state = state;
+    log_item(LOG_RESET, "machine is %s", run_state_name(state));
+}
+
+static void hold_time(Machine *machine)
+{
+    vcpu_set_pause(machine->vcpus);
+    virtual_clock_stop(machine->clock);
+    kvm_pause_clock(machine->kvm);
+}
+
+static void let_time_go(Machine *machine)
+{
+    kvm_resume_clock(machine->kvm);
+    virtual_clock_start(machine->clock);
+    vcpu_set_resume(machine->vcpus);
+}
+
+RunState machine_run_state(const Machine *machine)
+{
+    return machine->run.state;
+}
+
+void machine_stop(Machine *machine)
+{
+    if (machine->run.state == RUN_STATE_RUNNING) {
+        hold_time(machine);
+        enter_state(machine, RUN_STATE_PAUSED);
+    }
+}
+
+bool machine_cont(Machine *machine, GError **error)
+{
+    switch (machine->run.state) {
+    case RUN_STATE_RUNNING:
+        return true;
+    case RUN_STATE_PRELAUNCH:
+    case RUN_STATE_PAUSED:
+        let_time_go(machine);
+        enter_state(machine, RUN_STATE_RUNNING);
+        return true;
+    default:
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "the machine is in state %s and cannot go on; system_reset starts it anew",
+                    run_state_name(machine->run.state));
+        return false;
+    }
+}
+
+void machine_quit(Machine *machine, int status)
+{
+    hold_time(machine);
+    enter_state(machine, RUN_STATE_SHUTDOWN);
+    machine->run.status = status;
+    g_main_loop_quit(machine->run.loop);
+}
+
+static void fail(Machine *machine)
+{
+    hold_time(machine);
+    enter_state(machine, RUN_STATE_INTERNAL_ERROR);
+    machine->run.status = EXIT_STATUS_FAILED;
+    g_main_loop_quit(machine->run.loop);
+}
+
+static bool reset_everything(Machine *machine, GError **error)
+{
+    return kvm_reset_irqchip(machine->kvm, error) && pc_reset(machine->pc, error) &&
+           vcpu_set_reset(machine->vcpus, pc_entry(machine->pc), error);
+}
+
+void machine_system_reset(Machine *machine)
+{
+    bool was_running = machine->run.state != RUN_STATE_PRELAUNCH &&
+                       machine->run.state != RUN_STATE_PAUSED;
+    g_autoptr(GError) error = NULL;
+
+    hold_time(machine);
+    if (!reset_everything(machine, &error)) {
+        fprintf(stderr, "tessera: reset failed: %s\n", error->message);
+        fail(machine);
+        return;
+    }
+    if (was_running) {
+        let_time_go(machine);
+        enter_state(machine, RUN_STATE_RUNNING);
+    }
+}
+
+void machine_system_powerdown(Machine *machine)
+{
+    pc_power_button(machine->pc);
+}
+
+static void serve_reset(Machine *machine)
+{
+    static const char *const causes[] = {
+        [MACHINE_CAUSE_GUEST_RESET] = "the guest asked for it",
+        [MACHINE_CAUSE_TRIPLE_FAULT] = "triple fault",
+        [MACHINE_CAUSE_HOST] = "asked for from outside",
+    };
+    unsigned cause = atomic_load(&machine->run.reset_cause);
+
+    log_item(LOG_RESET, "reset: %s", causes[cause] ? causes[cause] : "other");
+    if (machine->run.no_reboot) {
+        machine_quit(machine, EXIT_STATUS_POWEROFF);
+    } else {
+        machine_system_reset(machine);
+    }
+}
+
+static gboolean on_wakeup(gint fd, GIOCondition condition, gpointer opaque)
+{
+    Machine *machine = opaque;
+    unsigned requests;
+
+    event_notifier_test_and_clear(&machine->run.wakeup);
+    requests = atomic_exchange(&machine->run.requests, 0);
+    if (requests & REQUEST_FAILED) {
+        fail(machine);
+    } else if (requests & REQUEST_EXIT) {
+        machine_quit(machine, atomic_load(&machine->run.exit_status));
+    } else if (requests & REQUEST_POWEROFF) {
+        machine_quit(machine, EXIT_STATUS_POWEROFF);
+    } else if (requests & REQUEST_RESET) {
+        serve_reset(machine);
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean on_signal(gint fd, GIOCondition condition, gpointer opaque)
+{
+    Machine *machine = opaque;
+    struct signalfd_siginfo info;
+
+    if (read(fd, &info, sizeof(info)) != (ssize_t)sizeof(info)) {
+        return G_SOURCE_CONTINUE;
+    }
+    if (info.ssi_signo == SIGPWR) {
+        machine_system_powerdown(machine);
+    } else {
+        request_exit(machine, MACHINE_CAUSE_HOST, 128 + (int)info.ssi_signo);
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+/* Making and ending. */
+
+static GSource *watch_fd(int fd, GUnixFDSourceFunc fn, Machine *machine)
+{
+    GSource *source = g_unix_fd_source_new(fd, G_IO_IN);
+
+    g_source_set_priority(source, G_PRIORITY_HIGH);
+    g_source_set_callback(source, G_SOURCE_FUNC(fn), machine, NULL);
+    g_source_attach(source, NULL);
+    return source;
+}
+
+static bool watch_signals(Machine *machine, GError **error)
+{
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGPWR);
+    machine->run.signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (machine->run.signal_fd < 0) {
+        error_set_errno(error, errno, "cannot watch for signals");
+        return false;
+    }
+    machine->run.signal_source = watch_fd(machine->run.signal_fd, on_signal, machine);
+    return true;
+}
+
+bool run_control_init(Machine *machine, GError **error)
+{
+    RunControl *run = &machine->run;
+
+    run->state = RUN_STATE_PRELAUNCH;
+    run->no_reboot = machine->config->no_reboot;
+    run->signal_fd = -1;
+    atomic_init(&run->exit_status, -1);
+    if (!event_notifier_init(&run->wakeup, error)) {
+        return false;
+    }
+    run->wakeup_source = watch_fd(run->wakeup.fd, on_wakeup, machine);
+    run->loop = g_main_loop_new(NULL, FALSE);
+    memory_system_set_failed_handler(machine->ms, on_memory_failed, machine);
+    return watch_signals(machine, error);
+}
+
+static void end_source(GSource *source)
+{
+    if (source) {
+        g_source_destroy(source);
+        g_source_unref(source);
+    }
+}
+
+void run_control_done(Machine *machine)
+{
+    RunControl *run = &machine->run;
+
+    end_source(run->wakeup_source);
+    end_source(run->signal_source);
+    if (run->signal_fd > 0) {
+        close(run->signal_fd);
+    }
+    event_notifier_done(&run->wakeup);
+    if (run->loop) {
+        g_main_loop_unref(run->loop);
+    }
+}
+
+int run_control_main(Machine *machine)
+{
+    if (!machine->config->stopped) {
+        let_time_go(machine);
+        enter_state(machine, RUN_STATE_RUNNING);
+    }
+    g_main_loop_run(machine->run.loop);
+    return machine->run.status;
+}
