@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Machine: board, accelerator and vCPUs are made, wired and ended here. */
-#include "machine-internal.h"
+#include "tessera/machine/machine.h"
 
+#include "machine-internal.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

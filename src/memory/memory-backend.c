@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory backends: what all kinds have in common. */
-#include "backend-internal.h"
+#include "tessera/memory/memory-backend.h"
 
+#include "backend-internal.h"
 #include <inttypes.h>
 #include <unistd.h>
 #include "tessera/util/error.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The vCPUs of a machine: made, reset, asked and ended. */
-#include "vcpu-internal.h"
+#include "tessera/accel/kvm/vcpu.h"
 
+#include "vcpu-internal.h"
 #include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
