@@ -32,8 +32,8 @@ bool memory_backend_check_size(const MemoryBackend *backend, uint64_t page_size,
 
 /**
  * memory_backend_setup() - maps, advises, preallocates, and makes the RAMBlock
- * @spec: fd, fd_offset, readonly and align as the backend wants them; the rest comes from the common
- *      properties. Owns spec->fd, on failure too.
+ * @spec: fd, fd_offset, readonly and align as the backend wants them; the rest comes from the
+ *      common properties. Owns spec->fd, on failure too.
  * @bounded: the memory can only come from the host's free memory and swap (not from a disk)
  */
 bool memory_backend_setup(MemoryBackend *backend, const ObjectContext *context,

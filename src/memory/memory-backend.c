@@ -5,6 +5,7 @@
 #include "backend-internal.h"
 #include <inttypes.h>
 #include <unistd.h>
+#include "backend-internal.h"
 #include "tessera/util/error.h"
 #include "tessera/util/log.h"
 #include "tessera/util/size.h"

@@ -181,7 +181,8 @@ bool host_memory_map(HostMemory *mem, const HostMemorySpec *spec, GError **error
     if (!check_spec(spec, page_size, &size, &align, error)) {
         return false;
     }
-    usable = spec->usable == 0 ? size : MIN(size, (spec->usable + page_size - 1) / page_size * page_size);
+    usable = spec->usable == 0 ? size
+                               : MIN(size, (spec->usable + page_size - 1) / page_size * page_size);
     start = reserve_aligned(size, align);
     if (start == MAP_FAILED) {
         return set_no_memory(error, errno, size, page_size);
@@ -242,8 +243,8 @@ static bool advise(HostMemory *mem, int advice, const char *what, GError **error
         return true;
     }
     if (errno == EINVAL) {
-        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_UNSUPPORTED,
-                    "this host's kernel cannot %s", what);
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_UNSUPPORTED, "this host's kernel cannot %s",
+                    what);
     } else {
         error_set_errno(error, errno, "cannot %s", what);
     }
@@ -282,8 +283,8 @@ bool host_memory_discard(HostMemory *mem, uint64_t off, uint64_t len, GError **e
         result = fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                            (off_t)(mem->fd_offset + off), (off_t)len);
     } else {
-        result = madvise((uint8_t *)mem->host + off, len,
-                         mem->shared ? MADV_REMOVE : MADV_DONTNEED);
+        result =
+            madvise((uint8_t *)mem->host + off, len, mem->shared ? MADV_REMOVE : MADV_DONTNEED);
     }
     if (result < 0) {
         error_set_errno(error, errno, "cannot discard 0x%" PRIx64 " bytes at 0x%" PRIx64, len, off);

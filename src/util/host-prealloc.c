@@ -148,8 +148,7 @@ static void watch(Prealloc *job, const HostPrealloc *how)
             until.tv_nsec -= 1000000000;
             until.tv_sec++;
         }
-        if (pthread_cond_timedwait(&job->ended, &job->lock, &until) != ETIMEDOUT ||
-            !ask) {
+        if (pthread_cond_timedwait(&job->ended, &job->lock, &until) != ETIMEDOUT || !ask) {
             continue;
         }
         pthread_mutex_unlock(&job->lock);
@@ -206,16 +205,16 @@ static bool set_failure(const HostMemory *mem, uint64_t len, const Prealloc *job
                     "(%" PRIu64 " pages are needed)",
                     all, page, done, len / mem->page_size);
     } else {
-        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_NO_MEMORY,
-                    "cannot preallocate %s: the host ran out of memory, or the file's filesystem of "
-                    "space, after %s",
-                    all, done);
+        g_set_error(
+            error, TESSERA_ERROR, TESSERA_ERROR_NO_MEMORY,
+            "cannot preallocate %s: the host ran out of memory, or the file's filesystem of "
+            "space, after %s",
+            all, done);
     }
     return false;
 }
 
-bool host_memory_preallocate(HostMemory *mem, uint64_t len, const HostPrealloc *how,
-                             GError **error)
+bool host_memory_preallocate(HostMemory *mem, uint64_t len, const HostPrealloc *how, GError **error)
 {
     Prealloc job = {
         .host = mem->host,

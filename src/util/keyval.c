@@ -15,7 +15,7 @@ static void pair_clear(void *data)
     g_free(pair->value);
 }
 
-/* Up to the next single comma; two in a row become one. Moves *@p behind the comma or to the end. */
+/* Up to the next single comma; two in a row become one. Moves *@p behind the comma or the end. */
 static char *read_value(const char **p)
 {
     GString *value = g_string_new(NULL);

@@ -67,9 +67,10 @@ UserObject *object_store_add(ObjectStore *store, const Keyval *properties, GErro
     UserObject *obj;
 
     if (!type) {
-        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
-                    "-object: the type is missing: expected is TYPE,id=ID,... ('-object help' lists "
-                    "the types)");
+        g_set_error(
+            error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+            "-object: the type is missing: expected is TYPE,id=ID,... ('-object help' lists "
+            "the types)");
         return NULL;
     }
     cls = object_class_find(type, error);
@@ -119,8 +120,7 @@ static char *phrase_for_id(ObjectStore *store, const char *id, const char *famil
     return suggest_phrase(id, (const char *const *)ids->pdata);
 }
 
-UserObject *object_store_get(ObjectStore *store, const char *id, const char *family,
-                             GError **error)
+UserObject *object_store_get(ObjectStore *store, const char *id, const char *family, GError **error)
 {
     UserObject *obj = object_store_find(store, id);
 
@@ -133,7 +133,8 @@ UserObject *object_store_get(ObjectStore *store, const char *id, const char *fam
     }
     if (g_strcmp0(obj->cls->family, family) != 0) {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
-                    "object '%s' is of type %s; needed is one of the kind %s", id, obj->cls->name, family);
+                    "object '%s' is of type %s; needed is one of the kind %s", id, obj->cls->name,
+                    family);
         return NULL;
     }
     return obj;

@@ -108,7 +108,8 @@ bool size_parse(const char *text, uint64_t default_unit, uint64_t *ret_size, GEr
     if (*p == '.') {
         p++;
         if (hex || !read_fraction(&p, &numerator, &denominator)) {
-            return not_a_size(error, text, "write the fraction in 1 to 18 decimal digits, like 1.5G");
+            return not_a_size(error, text,
+                              "write the fraction in 1 to 18 decimal digits, like 1.5G");
         }
     }
     unit = read_unit(&p, default_unit);
@@ -137,7 +138,8 @@ bool uint_parse(const char *text, uint64_t min, uint64_t max, uint64_t *ret_valu
     bool fits = read_digits(&p, hex ? 16 : 10, &value);
 
     if (fits && (p == digits || *p != '\0')) {
-        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "'%s' is not a whole number", text);
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "'%s' is not a whole number",
+                    text);
         return false;
     }
     if (!fits || value < min || value > max) {
@@ -162,7 +164,8 @@ bool bool_parse(const char *text, bool *ret_value, GError **error)
         *ret_value = false;
         return true;
     }
-    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "'%s' is neither 'on' nor 'off'", text);
+    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "'%s' is neither 'on' nor 'off'",
+                text);
     return false;
 }
 

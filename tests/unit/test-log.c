@@ -67,8 +67,8 @@ static void test_log_item_writes_what_is_on(void **state)
     assert_int_equal(evaluated, 1);
     text = contents();
     assert_non_null(text);
-    assert_true(g_regex_match_simple("^\\[ *[0-9]+\\.[0-9]{6}\\] exits: port 0x3f8 size 7\n$", text, 0,
-                                     0));
+    assert_true(
+        g_regex_match_simple("^\\[ *[0-9]+\\.[0-9]{6}\\] exits: port 0x3f8 size 7\n$", text, 0, 0));
 }
 
 static void test_log_configure_items(void **state)
@@ -139,8 +139,8 @@ static void test_log_configure_pid_in_path(void **state)
 static void test_log_items_help_names_all(void **state)
 {
     g_autofree char *help = log_items_help();
-    static const char *const names[] = { "guest_errors", "exits", "commits", "slots", "boot", "char",
-                                         "ram", "all" };
+    static const char *const names[] = { "guest_errors", "exits", "commits", "slots",
+                                         "boot",         "char",  "ram",     "all" };
 
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
         assert_non_null(strstr(help, names[i]));
@@ -194,12 +194,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(test_log_item_writes_what_is_on),
-        T(test_log_configure_items),
-        T(test_log_configure_refuses_unknown_item),
-        T(test_log_configure_refuses_bad_file),
-        T(test_log_configure_pid_in_path),
-        T(test_log_items_help_names_all),
+        T(test_log_item_writes_what_is_on),         T(test_log_configure_items),
+        T(test_log_configure_refuses_unknown_item), T(test_log_configure_refuses_bad_file),
+        T(test_log_configure_pid_in_path),          T(test_log_items_help_names_all),
         T(test_log_item_lines_do_not_mix),
     };
 

@@ -34,12 +34,24 @@ static const Property first_table[] = {
 };
 
 static const Property second_table[] = {
-    { .name = "cups", .type = PROPERTY_UINT, .offset = offsetof(Kettle, cups),
-      .default_text = "4", .min = 1, .max = 12, .help = "how many drink" },
-    { .name = "colour", .type = PROPERTY_STRING, .offset = offsetof(Kettle, colour),
-      .required = true, .help = "what it looks like" },
-    { .name = "heat", .type = PROPERTY_ENUM, .offset = offsetof(Kettle, heat), .values = heats,
-      .default_text = "electric", .help = "what warms it" },
+    { .name = "cups",
+      .type = PROPERTY_UINT,
+      .offset = offsetof(Kettle, cups),
+      .default_text = "4",
+      .min = 1,
+      .max = 12,
+      .help = "how many drink" },
+    { .name = "colour",
+      .type = PROPERTY_STRING,
+      .offset = offsetof(Kettle, colour),
+      .required = true,
+      .help = "what it looks like" },
+    { .name = "heat",
+      .type = PROPERTY_ENUM,
+      .offset = offsetof(Kettle, heat),
+      .values = heats,
+      .default_text = "electric",
+      .help = "what warms it" },
     { 0 },
 };
 
@@ -74,13 +86,21 @@ static const Property *const kettle_tables[] = { first_table, second_table, NULL
 static const Property *const no_tables[] = { NULL };
 
 static const ObjectClass kettle_class = {
-    .name = "kettle", .family = "appliance", .help = "boils water",
-    .instance_size = sizeof(Kettle), .properties = kettle_tables,
-    .complete = kettle_complete, .removed = kettle_removed, .finalize = kettle_finalize,
+    .name = "kettle",
+    .family = "appliance",
+    .help = "boils water",
+    .instance_size = sizeof(Kettle),
+    .properties = kettle_tables,
+    .complete = kettle_complete,
+    .removed = kettle_removed,
+    .finalize = kettle_finalize,
 };
 static const ObjectClass brick_class = {
-    .name = "brick", .family = "material", .help = "lies there",
-    .instance_size = sizeof(UserObject), .properties = no_tables,
+    .name = "brick",
+    .family = "material",
+    .help = "lies there",
+    .instance_size = sizeof(UserObject),
+    .properties = no_tables,
 };
 TESSERA_REGISTER(object_class, kettle_class);
 TESSERA_REGISTER(object_class, brick_class);
@@ -212,7 +232,8 @@ static void test_object_store_find_get_del(void **state)
     assert_null(object_store_find(*state, "zin"));
     assert_ptr_equal(object_store_get(*state, "brick0", "material", &error), brick);
     assert_null(object_store_get(*state, "brick0", "appliance", &error));
-    assert_string_equal(error->message, "object 'brick0' is of type brick; needed is one of the kind appliance");
+    assert_string_equal(error->message,
+                        "object 'brick0' is of type brick; needed is one of the kind appliance");
     g_clear_error(&error);
     assert_null(object_store_get(*state, "zimc", "appliance", &error));
     assert_string_equal(error->message,
@@ -243,7 +264,8 @@ static void test_user_object_claim(void **state)
                                         "each; make another object");
     g_clear_error(&error);
     assert_false(object_store_del(*state, "k", &error));
-    assert_string_equal(error->message, "object 'k' is in use by device 'dimm0': remove that first");
+    assert_string_equal(error->message,
+                        "object 'k' is in use by device 'dimm0': remove that first");
     assert_ptr_equal(object_store_find(*state, "k"), obj);
     user_object_release(obj);
     assert_null(user_object_user(obj));
@@ -276,14 +298,13 @@ static void test_object_option_help(void **state)
 
     assert_non_null(strstr(all, "kettle"));
     assert_true(strstr(all, "brick") < strstr(all, "kettle")); /* sorted */
-    assert_string_equal(one,
-                        "kettle: boils water\n"
-                        "Properties:\n"
-                        "  volume=size                what it holds\n"
-                        "  whistle=on|off             makes itself heard (default: on)\n"
-                        "  cups=number                how many drink (default: 4)\n"
-                        "  colour=string              what it looks like (required)\n"
-                        "  heat=gas|electric|induction what warms it (default: electric)\n");
+    assert_string_equal(one, "kettle: boils water\n"
+                             "Properties:\n"
+                             "  volume=size                what it holds\n"
+                             "  whistle=on|off             makes itself heard (default: on)\n"
+                             "  cups=number                how many drink (default: 4)\n"
+                             "  colour=string              what it looks like (required)\n"
+                             "  heat=gas|electric|induction what warms it (default: electric)\n");
     assert_string_equal(one, question);
     assert_null(object_option_help("kettle,id=k", &error));
     assert_null(object_option_help("", &error));
@@ -307,14 +328,10 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(test_user_object_defaults),
-        T(test_user_object_all_given),
-        T(test_object_store_add_refuses),
-        T(test_object_store_find_get_del),
-        T(test_user_object_claim),
-        T(test_user_object_claim_outlives_store),
-        T(test_object_option_help),
-        T(test_object_class_property_introspection),
+        T(test_user_object_defaults),     T(test_user_object_all_given),
+        T(test_object_store_add_refuses), T(test_object_store_find_get_del),
+        T(test_user_object_claim),        T(test_user_object_claim_outlives_store),
+        T(test_object_option_help),       T(test_object_class_property_introspection),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

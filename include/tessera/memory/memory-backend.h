@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory backends: what -object memory-backend-ram|memfd|file makes; guest RAM with its host policy. */
+/* Memory backends (-object memory-backend-ram|memfd|file): guest RAM with its host policy. */
 #ifndef TESSERA_MEMORY_MEMORY_BACKEND_H
 #define TESSERA_MEMORY_MEMORY_BACKEND_H
 
@@ -26,7 +26,7 @@ MemoryBackend *memory_backend_from_object(UserObject *obj);
 UserObject *memory_backend_object(MemoryBackend *backend);
 
 /**
- * memory_backend_claim() - @user ("device 'dimm0'", "-machine") takes the memory; one user at a time
+ * memory_backend_claim() - @user ("device 'dimm0'", "-machine") takes the memory; one at a time
  * memory_backend_release() - gives it back
  *
  * Errors: TESSERA_ERROR_EXISTS, naming who uses it.

@@ -61,7 +61,8 @@ bool ram_block_try_ref(RAMBlock *block);
 /**
  * ram_block_unref() - drops a reference; NULL is allowed
  *
- * The last one takes the block out of the list, tells the notifiers, and unmaps after a grace period.
+ * The last one takes the block out of the list, tells the notifiers, and unmaps after a grace
+ * period.
  * Context: any thread, RCU callbacks too; the last reference takes the machine lock.
  */
 void ram_block_unref(RAMBlock *block);
@@ -77,8 +78,8 @@ void ram_block_release_name(RAMBlock *block);
  * ram_block_resize() - changes the used length (<= max_length); tells the notifiers
  *
  * The owner resizes its MemoryRegion in the same transaction (memory_region_set_size()). What lies
- * above a smaller used length stays mapped, with its contents, for readers of the old map: the owner
- * gives it back with ram_block_discard() when the commit is through.
+ * above a smaller used length stays mapped, with its contents, for readers of the old map: the
+ * owner gives it back with ram_block_discard() when the commit is through.
  *
  * Errors: TESSERA_ERROR_INVALID (fixed size, 0, above the maximum), _NO_MEMORY.
  */
@@ -115,7 +116,7 @@ void ram_block_for_each(MemorySystem *ms, void (*fn)(RAMBlock *block, void *opaq
  */
 void ram_block_mark_dirty(RAMBlock *block, uint64_t block_off, uint64_t len);
 
-/** struct RAMBlockNotifier - told, under the machine lock, of blocks that come, go, resize, get dirty */
+/** struct RAMBlockNotifier - told, under the machine lock, of blocks that come, go and resize */
 typedef struct RAMBlockNotifier {
     void (*block_added)(struct RAMBlockNotifier *n, RAMBlock *block);
     void (*block_removed)(struct RAMBlockNotifier *n, RAMBlock *block);

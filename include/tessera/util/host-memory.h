@@ -63,7 +63,7 @@ size_t host_page_size(void);
  * advised where they can help, and a forked child does not inherit the mapping.
  *
  * On success *@mem owns @spec->fd; on failure it stays the caller's.
- * Errors: TESSERA_ERROR_NO_MEMORY, _INVALID (the file is too short, the offset is crooked), _SYSTEM.
+ * Errors: TESSERA_ERROR_NO_MEMORY, _INVALID (file too short, offset crooked), _SYSTEM.
  */
 bool host_memory_map(HostMemory *mem, const HostMemorySpec *spec, GError **error);
 

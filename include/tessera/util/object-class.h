@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Objects that a user makes by name (-object, object_add): classes, typed properties, in-use flag. */
+/* Objects that a user makes by name (-object): classes, typed properties, in-use flag. */
 #ifndef TESSERA_UTIL_OBJECT_CLASS_H
 #define TESSERA_UTIL_OBJECT_CLASS_H
 
@@ -18,8 +18,8 @@ typedef struct ObjectClass ObjectClass;
 /**
  * struct ObjectContext - what objects may need of the machine they are made for
  * @memory: the machine's memory system; outlives the objects
- * @progress: told of work that takes long ("memory-backend-ram 'm0': preallocating"), bytes done and
- *      in all; returning false cancels. NULL: silent.
+ * @progress: told of work that takes long ("memory-backend-ram 'm0': preallocating"), bytes done
+ *      and in all; returning false cancels. NULL: silent.
  */
 typedef struct ObjectContext {
     struct MemorySystem *memory;
@@ -135,7 +135,7 @@ UserObject *user_object_new(const ObjectClass *cls, const char *id, const Keyval
 /** user_object_property_given() - did the user set @name (rather than its default)? */
 bool user_object_property_given(const UserObject *obj, const char *name);
 
-/** user_object_property_get() - the value as text, NULL if there is no such property. New string. */
+/** user_object_property_get() - the value as a new string, NULL if there is no such property */
 char *user_object_property_get(const UserObject *obj, const char *name);
 
 /**

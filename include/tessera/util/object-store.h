@@ -20,7 +20,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ObjectStore, object_store_free)
  * object_store_add_option() - "TYPE,id=ID,property=value,..." (also qom-type=TYPE)
  *
  * Returns: the object, borrowed from the store, or NULL.
- * Errors: TESSERA_ERROR_EXISTS (the id), _NOT_FOUND (class, property), _INVALID, and the class's own.
+ * Errors: TESSERA_ERROR_EXISTS (the id), _NOT_FOUND (class, property), _INVALID, the class's own.
  */
 UserObject *object_store_add_option(ObjectStore *store, const char *text, GError **error);
 
@@ -38,7 +38,7 @@ UserObject *object_store_find(ObjectStore *store, const char *id);
 UserObject *object_store_get(ObjectStore *store, const char *id, const char *family,
                              GError **error);
 
-/** object_store_del() - takes it out. Errors: TESSERA_ERROR_NOT_FOUND; _INVALID while it is in use */
+/** object_store_del() - takes it out. Errors: TESSERA_ERROR_NOT_FOUND; _INVALID while in use */
 bool object_store_del(ObjectStore *store, const char *id, GError **error);
 
 /** object_store_for_each() - in the order of creation */

@@ -24,8 +24,8 @@
  * In a hexadecimal number B and E are digits. No blanks, no sign, nothing behind the suffix.
  * A fraction without a suffix counts @default_unit too.
  *
- * Errors: TESSERA_ERROR_INVALID with a sentence that has no subject ("'5X' is not a size: ..."); the
- * caller puts the option in front with g_prefix_error().
+ * Errors: TESSERA_ERROR_INVALID with a sentence that has no subject ("'5X' is not a size: ...");
+ * the caller puts the option in front with g_prefix_error().
  */
 bool size_parse(const char *text, uint64_t default_unit, uint64_t *ret_size, GError **error);
 
