@@ -174,6 +174,8 @@ bool kvm_irqchip_new(Kvm *kvm, GError **error);
 #define KVM_ROUTING_DEFAULT_MAX 40
 unsigned kvm_irq_routing_default(struct kvm_irq_routing_entry *entries);
 
+#define KVM_LISTENER_PRIORITY 10
+
 /* slots.c, ioeventfd.c, coalesced.c: each follows the spaces from new to free */
 KvmSlots *kvm_slots_new(Kvm *kvm, AddressSpace *memory, GError **error);
 void kvm_slots_free(KvmSlots *slots);

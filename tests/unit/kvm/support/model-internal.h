@@ -42,6 +42,8 @@ struct ModelVm {
     struct kvm_clock_data clock;
     _Atomic unsigned running;
     unsigned deletions_while_running;
+    void (*slot_hook)(ModelVm *vm, void *opaque);
+    void *slot_hook_opaque;
 };
 
 /* model-vm.c; the model's lock is held */

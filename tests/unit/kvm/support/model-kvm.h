@@ -94,6 +94,13 @@ unsigned model_vm_vcpus_running(ModelVm *vm);
 /** model_vm_deletions_while_running() - deletions of slots seen while a vCPU was in KVM_RUN */
 unsigned model_vm_deletions_while_running(ModelVm *vm);
 
+/**
+ * model_vm_set_slot_hook() - @fn hears of each KVM_SET_USER_MEMORY_REGION that the VM took, after it
+ *
+ * Called with the model's lock held: may look at model_vm_slots(), may call nothing else.
+ */
+void model_vm_set_slot_hook(ModelVm *vm, void (*fn)(ModelVm *vm, void *opaque), void *opaque);
+
 /* What became of a guest's write. */
 typedef enum ModelWrite {
     MODEL_WRITE_RAM,

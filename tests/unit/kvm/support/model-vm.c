@@ -200,11 +200,21 @@ static int signal_msi(ModelVm *vm, const struct kvm_msi *msi)
     return 1;
 }
 
+static int set_slot(ModelVm *vm, const struct kvm_userspace_memory_region *m)
+{
+    int ret = model_set_slot(vm, m, model_phys_bits());
+
+    if (ret == 0 && vm->slot_hook) {
+        vm->slot_hook(vm, vm->slot_hook_opaque);
+    }
+    return ret;
+}
+
 int model_vm_ioctl(ModelVm *vm, unsigned long req, void *arg)
 {
     switch (req) {
     case KVM_SET_USER_MEMORY_REGION:
-        return model_set_slot(vm, arg, model_phys_bits());
+        return set_slot(vm, arg);
     case KVM_GET_DIRTY_LOG:
         return model_get_dirty_log(vm, arg);
     case KVM_IOEVENTFD:
@@ -246,6 +256,12 @@ int model_vm_ioctl(ModelVm *vm, unsigned long req, void *arg)
     default:
         return -ENOTTY;
     }
+}
+
+void model_vm_set_slot_hook(ModelVm *vm, void (*fn)(ModelVm *vm, void *opaque), void *opaque)
+{
+    vm->slot_hook = fn;
+    vm->slot_hook_opaque = opaque;
 }
 
 const GArray *model_vm_slots(ModelVm *vm)

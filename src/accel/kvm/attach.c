@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Following the address spaces: slots, ioeventfds and coalesced zones together. */
+#include "kvm-internal.h"
+
+#include "tessera/memory/address-space.h"
+
+bool kvm_attach_memory(Kvm *kvm, AddressSpace *memory, AddressSpace *io, GError **error)
+{
+    g_assert(!kvm->ms);
+    kvm->ms = address_space_system(memory);
+    kvm->slots = kvm_slots_new(kvm, memory, error);
+    kvm->ioeventfds = kvm->slots ? kvm_ioeventfds_new(kvm, memory, io, error) : NULL;
+    kvm->coalesced = kvm->ioeventfds ? kvm_coalesced_new(kvm, memory, io, error) : NULL;
+    if (!kvm->coalesced) {
+        kvm_detach_memory(kvm);
+        return false;
+    }
+    return true;
+}
+
+void kvm_detach_memory(Kvm *kvm)
+{
+    g_clear_pointer(&kvm->coalesced, kvm_coalesced_free);
+    g_clear_pointer(&kvm->ioeventfds, kvm_ioeventfds_free);
+    g_clear_pointer(&kvm->slots, kvm_slots_free);
+    kvm->ms = NULL;
+}
