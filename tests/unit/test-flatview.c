@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/* FlatView: append, walk, find, merge; references; the cost of a render. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "../../src/memory/tree-internal.h"
+#include "support/memory-fixture.h"
+
+static int setup(void **state)
+{
+    *state = fixture_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture_done(*state);
+    return 0;
+}
+
+static FlatRange range_of(MemoryRegion *mr, hwaddr start, hwaddr last, hwaddr offset)
+{
+    return (FlatRange){ .mr = mr, .start = start, .last = last, .offset_in_region = offset,
+                        .section_id = SECTION_ID_NONE };
+}
+
+static void append(FlatView *view, MemoryRegion *mr, hwaddr start, hwaddr last, hwaddr offset)
+{
+    FlatRange fr = range_of(mr, start, last, offset);
+
+    flatview_append(view, &fr);
+}
+
+static void test_flatview_find_in_empty(void **state)
+{
+    Fixture *f = *state;
+    FlatView *view = flatview_new(f->ms, NULL);
+    FlatViewIter it;
+
+    flatview_iter_init(&it, view);
+    assert_null(flatview_iter_next(&it));
+    assert_null(flatview_find(view, 0));
+    assert_null(flatview_find_from(view, 0));
+    assert_null(flatview_root(view));
+    flatview_simplify(view);
+    assert_int_equal(flatview_count(view), 0);
+    flatview_unref(view);
+}
+
+/* Many chunks of tiles [16 i, 16 i + 7]; the last one ends at 2^64 - 1. */
+static void test_flatview_find_over_chunks(void **state)
+{
+    Fixture *f = *state;
+    MemoryRegion *mr = fixture_io(f, "i", 16);
+    FlatView *view = flatview_new(f->ms, f->root);
+    const unsigned n = 1000;
+    FlatViewIter it;
+
+    for (unsigned i = 0; i < n; i++) {
+        append(view, mr, i * 16, i * 16 + 7, 0);
+    }
+    append(view, mr, UINT64_MAX, UINT64_MAX, 0);
+    assert_int_equal(flatview_count(view), n + 1);
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(flatview_find(view, i * 16)->start, i * 16);
+        assert_int_equal(flatview_find(view, i * 16 + 7)->start, i * 16);
+        assert_null(flatview_find(view, i * 16 + 8));
+        assert_int_equal(flatview_find_from(view, i * 16 + 7)->start, i * 16);
+        assert_true(flatview_find_from(view, i * 16 + 8)->start ==
+                    (i + 1 < n ? i * 16 + 16 : UINT64_MAX));
+    }
+    assert_non_null(flatview_find(view, UINT64_MAX));
+    flatview_iter_init(&it, view);
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(flatview_iter_next(&it)->start, i * 16);
+    }
+    assert_int_equal(flatview_iter_next(&it)->last, UINT64_MAX);
+    assert_null(flatview_iter_next(&it));
+    assert_null(flatview_iter_next(&it));
+    assert_int_equal(atomic_load(&mr->refs), n + 2);
+    flatview_unref(view);
+    assert_int_equal(atomic_load(&mr->refs), 1);
+}
+
+/* What merges and each thing that keeps two neighbours apart. */
+static void test_flatview_simplify_merges_what_runs_on(void **state)
+{
+    Fixture *f = *state;
+    MemoryRegion *a = fixture_io(f, "a", 16), *b = fixture_io(f, "b", 16);
+    FlatView *view = flatview_new(f->ms, f->root);
+    FlatRange fr = range_of(a, 40, 49, 40);
+    const hwaddr starts[] = { 0, 20, 30, 40, 50, 60, 70, 80, 95 };
+    FlatViewIter it;
+
+    append(view, a, 0, 9, 0);
+    append(view, a, 10, 19, 10);  /* runs on */
+    append(view, b, 20, 29, 20);  /* another region */
+    append(view, a, 30, 39, 30);
+    fr.readonly = true;
+    flatview_append(view, &fr);   /* attributes */
+    append(view, a, 50, 59, 50);
+    fr = range_of(a, 60, 69, 60);
+    fr.dirty_log_mask = 1;
+    flatview_append(view, &fr);   /* dirty-log mask */
+    append(view, a, 70, 79, 70);
+    append(view, a, 80, 89, 81);  /* offset */
+    append(view, a, 95, 99, 96);  /* hole */
+    flatview_simplify(view);
+    flatview_iter_init(&it, view);
+    for (unsigned i = 0; i < G_N_ELEMENTS(starts); i++) {
+        assert_int_equal(flatview_iter_next(&it)->start, starts[i]);
+    }
+    assert_null(flatview_iter_next(&it));
+    assert_int_equal(flatview_find(view, 15)->last, 19);
+    assert_int_equal(atomic_load(&a->refs), 1 + 8);
+    flatview_unref(view);
+    assert_int_equal(atomic_load(&a->refs), 1);
+    assert_int_equal(atomic_load(&b->refs), 1);
+}
+
+/* 500 pieces become one tile; merging goes across chunks. */
+static void test_flatview_simplify_across_chunks(void **state)
+{
+    Fixture *f = *state;
+    MemoryRegion *a = fixture_io(f, "a", 16);
+    FlatView *view = flatview_new(f->ms, f->root);
+
+    for (unsigned i = 0; i < 500; i++) {
+        append(view, a, i, i, i);
+    }
+    flatview_simplify(view);
+    assert_int_equal(flatview_count(view), 1);
+    assert_int_equal(flatview_find(view, 300)->last, 499);
+    flatview_unref(view);
+}
+
+static void test_flatview_generation_is_never_reused(void **state)
+{
+    Fixture *f = *state;
+    FlatView *a = flatview_new(f->ms, f->root), *b;
+    uint64_t first = flatview_generation(a);
+
+    flatview_unref(a);
+    b = flatview_new(f->ms, f->root);
+    assert_true(flatview_generation(b) > first && first > 0);
+    flatview_unref(b);
+}
+
+/* Equal tiles of successive views carry the same section id; what is gone is given back. */
+static void test_sections_stay_across_views(void **state)
+{
+    Fixture *f = *state;
+    MemoryRegion *a = fixture_io(f, "a", 2), *b = fixture_io(f, "b", 2);
+    uint32_t id;
+
+    fixture_space(f);
+    fixture_add(f->root, 0, a, 0);
+    id = flatview_find(address_space_flatview(f->as), 0)->section_id;
+    assert_int_not_equal(id, SECTION_ID_NONE);
+    fixture_add(f->root, 4, b, 0); /* the effective root changes, the tile does not */
+    assert_int_equal(flatview_find(address_space_flatview(f->as), 0)->section_id, id);
+    rcu_drain();
+    assert_int_equal(section_table_count(f->ms->sections), 2);
+    assert_true(memory_region_set_address(a, FIXTURE_PAGE, NULL));
+    assert_int_not_equal(
+        flatview_find(address_space_flatview(f->as), FIXTURE_PAGE)->section_id, id);
+    rcu_drain();
+    assert_int_equal(section_table_count(f->ms->sections), 2);
+}
+
+static void test_sections_of_a_refused_view_are_given_back(void **state)
+{
+    Fixture *f = *state;
+    MemoryRegion *a = fixture_io(f, "a", 2);
+    Recorder *r;
+
+    fixture_space(f);
+    r = fixture_record(f, "L", 0);
+    r->fail_apply = true;
+    assert_false(memory_region_add_subregion(f->root, 0, a, NULL));
+    assert_int_equal(section_table_count(f->ms->sections), 0);
+    r->fail_apply = false;
+}
+
+/* The part of a render that is counted: tiles made and index nodes looked at, per region. */
+static double render_cost(unsigned n)
+{
+    Fixture *f = fixture_new();
+    FlatView *view;
+    uint64_t visited, before;
+    double cost;
+
+    memory_region_transaction_begin(f->ms);
+    assert_true(memory_region_set_size(f->root, INT128_2_64, NULL));
+    for (unsigned i = 0; i < n; i++) { /* every second one lies in the way of its neighbours */
+        fixture_add(f->root, i * 2654435761u % n, fixture_io(f, "i", 1 + i % 2), (int)(i % 3));
+    }
+    assert_true(memory_region_transaction_commit(f->ms, NULL));
+    memory_system_lock(f->ms);
+    before = region_index_visits(f->root->children);
+    view = render_memory_region(f->ms, f->root, &visited);
+    cost = (double)(visited + region_index_visits(f->root->children) - before) / n;
+    memory_system_unlock(f->ms);
+    flatview_unref(view);
+    fixture_done(f);
+    return cost;
+}
+
+static void test_render_cost_is_linear(void **state)
+{
+    double small = render_cost(1000), large = render_cost(10000);
+
+    print_message("render: %.2f and %.2f steps a region\n", small, large);
+    assert_true(large <= 2 * small);
+}
+
+/* A window looks at what it finds, not at all siblings: an alias on one of 10,000. */
+static void test_render_window_prunes(void **state)
+{
+    Fixture *f = *state;
+    MemoryRegion *big = fixture_container(f, "b", 10000), *alias;
+    FlatView *view;
+    uint64_t before;
+
+    memory_region_transaction_begin(f->ms);
+    for (unsigned i = 0; i < 10000; i++) {
+        fixture_add(big, i, fixture_io(f, "i", 1), 0);
+    }
+    assert_true(memory_region_transaction_commit(f->ms, NULL));
+    alias = fixture_alias(f, "x", big, 5000, 2);
+    memory_system_lock(f->ms);
+    before = region_index_visits(big->children);
+    view = render_memory_region(f->ms, alias, NULL);
+    assert_true(region_index_visits(big->children) - before < 200);
+    memory_system_unlock(f->ms);
+    assert_int_equal(flatview_count(view), 2);
+    flatview_unref(view);
+}
+
+#define VIEW_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        VIEW_TEST(test_flatview_find_in_empty),
+        VIEW_TEST(test_flatview_find_over_chunks),
+        VIEW_TEST(test_flatview_simplify_merges_what_runs_on),
+        VIEW_TEST(test_flatview_simplify_across_chunks),
+        VIEW_TEST(test_flatview_generation_is_never_reused),
+        VIEW_TEST(test_sections_stay_across_views),
+        VIEW_TEST(test_sections_of_a_refused_view_are_given_back),
+        cmocka_unit_test(test_render_cost_is_linear),
+        VIEW_TEST(test_render_window_prunes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* RegionIndex: against a linear search, and what a query costs. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "../../src/memory/tree-internal.h"
+#include "support/memory-fixture.h"
+#include "support/painter.h"
+
+#define CHILDREN 60u
+
+/* Bare regions: the index reads only addr, size, priority and order. */
+static void random_place(TestRandom *r, MemoryRegion *mr)
+{
+    mr->addr = test_random_below(r, 5) ? test_random_below(r, 200)
+                                       : UINT64_MAX - test_random_below(r, 200);
+    mr->size = test_random_below(r, 5) ? 1 + test_random_below(r, 20)
+                                       : INT128_2_64 - test_random_below(r, 3);
+}
+
+static bool contains(const GPtrArray *found, const MemoryRegion *mr)
+{
+    return g_ptr_array_find((GPtrArray *)found, mr, NULL);
+}
+
+static void check_query(RegionIndex *index, const MemoryRegion *regions, const bool *in,
+                        AddrRange window)
+{
+    g_autoptr(GPtrArray) found = g_ptr_array_new();
+    guint expected = 0;
+
+    region_index_query(index, window, found);
+    for (unsigned i = 0; i < CHILDREN; i++) {
+        const MemoryRegion *mr = &regions[i];
+        bool hit = in[i] && addr_range_intersects(window, addr_range(mr->addr, mr->size));
+
+        assert_int_equal(contains(found, mr), hit);
+        expected += hit;
+    }
+    assert_int_equal(found->len, expected);
+    for (guint i = 1; i < found->len; i++) {
+        assert_true(((MemoryRegion *)found->pdata[i - 1])->addr <=
+                    ((MemoryRegion *)found->pdata[i])->addr);
+    }
+}
+
+static void test_region_index_query_against_linear_search(void **state)
+{
+    TestRandom r = test_random_new("region-index", 0x1d3);
+    g_autofree MemoryRegion *regions = g_new0(MemoryRegion, CHILDREN);
+    bool in[CHILDREN] = { false };
+    RegionIndex *index = region_index_new();
+    uint32_t count = 0;
+
+    for (unsigned step = 0; step < 20000; step++) {
+        unsigned i = test_random_below(&r, CHILDREN);
+
+        if (in[i]) {
+            region_index_remove(index, &regions[i]);
+            count--;
+        } else {
+            random_place(&r, &regions[i]);
+            region_index_insert(index, &regions[i]);
+            count++;
+        }
+        in[i] = !in[i];
+        assert_int_equal(region_index_count(index), count);
+        check_query(index, regions, in,
+                    addr_range((Int128)test_random_below(&r, 240) - 10,
+                               test_random_below(&r, 30)));
+        check_query(index, regions, in, addr_range(UINT64_MAX - 100, test_random_below(&r, 300)));
+    }
+    region_index_free(index);
+}
+
+static void test_region_index_null_and_empty(void **state)
+{
+    g_autoptr(GPtrArray) found = g_ptr_array_new();
+    RegionIndex *index = region_index_new();
+
+    region_index_query(NULL, addr_range(0, INT128_2_64), found);
+    region_index_query(index, addr_range(0, INT128_2_64), found);
+    assert_int_equal(found->len, 0);
+    assert_int_equal(region_index_count(NULL), 0);
+    region_index_free(index);
+    region_index_free(NULL);
+}
+
+/* Among 100,000 children, a window that finds one looks at a few dozen nodes, in any order of
+ * insertion; so does one behind a child that spans everything. */
+static void test_region_index_query_costs_what_it_finds(void **state)
+{
+    const unsigned n = 100000;
+    g_autofree MemoryRegion *regions = g_new0(MemoryRegion, n + 1);
+    g_autoptr(GPtrArray) found = g_ptr_array_new();
+    RegionIndex *index = region_index_new();
+    uint64_t before;
+
+    for (unsigned i = 0; i < n; i++) {
+        regions[i].addr = i * 16;
+        regions[i].size = 16;
+        region_index_insert(index, &regions[i]);
+    }
+    regions[n].size = INT128_2_64;
+    region_index_insert(index, &regions[n]);
+    for (unsigned i = 0; i < 1000; i++) {
+        before = region_index_visits(index);
+        g_ptr_array_set_size(found, 0);
+        region_index_query(index, addr_range(i * 1600 + 3, 1), found);
+        assert_int_equal(found->len, 2);
+        assert_true(region_index_visits(index) - before < 300);
+    }
+    region_index_free(index);
+}
+
+static void test_region_children_in_order_winning_first(void **state)
+{
+    MemoryRegion parent = { 0 };
+    MemoryRegion a = { .size = 1, .order = 1 }, b = { .size = 1, .order = 2, .addr = 9 };
+    MemoryRegion c = { .size = 1, .order = 3, .priority = -1 };
+    MemoryRegion d = { .size = 1, .order = 0, .priority = 7, .addr = UINT64_MAX };
+    MemoryRegion *expected[] = { &d, &b, &a, &c };
+    g_autoptr(GPtrArray) order = NULL;
+
+    parent.children = region_index_new();
+    region_index_insert(parent.children, &a);
+    region_index_insert(parent.children, &b);
+    region_index_insert(parent.children, &c);
+    region_index_insert(parent.children, &d);
+    order = region_children_in_order(&parent);
+    assert_int_equal(order->len, 4);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_ptr_equal(order->pdata[i], expected[i]);
+    }
+    region_index_free(parent.children);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_region_index_query_against_linear_search),
+        cmocka_unit_test(test_region_index_null_and_empty),
+        cmocka_unit_test(test_region_index_query_costs_what_it_finds),
+        cmocka_unit_test(test_region_children_in_order_winning_first),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
