@@ -2,6 +2,7 @@
 /* MemoryListeners: the passes of a commit in their order; registration with replay. */
 #include "tessera/memory/listener.h"
 
+#include "tessera/util/error.h"
 #include "tree-internal.h"
 
 /* One telling: of @update, to @only or to all listeners of the space. */
@@ -166,8 +167,8 @@ static void listener_unlink(MemoryListener *l)
     l->as = NULL;
 }
 
-/* The replayed apply; a listener that could not go back stops the VM. */
-static bool replay_apply(MemoryListener *l, GError **error)
+/* A listener that fails to apply a replay has nobody to revert; if it broke, the VM stops. */
+static bool replay_apply(MemoryListener *l, bool may_refuse, GError **error)
 {
     g_autoptr(GError) apply_error = NULL;
     bool broken = false;
@@ -175,17 +176,24 @@ static bool replay_apply(MemoryListener *l, GError **error)
     if (!l->apply || l->apply(l, &broken, &apply_error)) {
         return true;
     }
+    if (!apply_error) {
+        g_set_error(&apply_error, TESSERA_ERROR, TESSERA_ERROR_SYSTEM,
+                    "listener '%s' could not follow", l->name ? l->name : "?");
+    }
     if (l->abort) {
         l->abort(l);
     }
-    if (broken) {
+    if (broken || !may_refuse) {
         transaction_fail_system(l->as->ms, apply_error, apply_error);
     }
     g_propagate_error(error, g_steal_pointer(&apply_error));
     return false;
 }
 
-/* Tells @l alone of @update, from prepare to commit. */
+/*
+ * Tells @l alone of @update, from prepare to commit. Nobody can refuse to be told nothing more: at
+ * an unregistration there is no prepare, and what cannot be taken back is the VM's trouble.
+ */
 static bool replay(MemoryListener *l, SpaceUpdate *update, bool may_refuse, GError **error)
 {
     uint64_t calls = 0;
@@ -197,7 +205,7 @@ static bool replay(MemoryListener *l, SpaceUpdate *update, bool may_refuse, GErr
         l->begin(l);
     }
     listeners_tell(update, l, true, &calls);
-    if (!replay_apply(l, error)) {
+    if (!replay_apply(l, may_refuse, error)) {
         return false;
     }
     if (l->commit) {
@@ -231,7 +239,6 @@ bool memory_listener_register(MemoryListener *l, AddressSpace *as, GError **erro
 void memory_listener_unregister(MemoryListener *l)
 {
     g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(ViewEvent));
-    g_autoptr(GError) error = NULL;
     AddressSpace *as = l->as;
     SpaceUpdate update = { .as = as };
 
@@ -242,10 +249,7 @@ void memory_listener_unregister(MemoryListener *l)
     update.eventfds_after = update.coalesced_after = none;
     update.eventfds_before = as->ioeventfds;
     update.coalesced_before = as->coalesced;
-    if (!replay(l, &update, false, &error)) {
-        /* Nobody can refuse to be told nothing more: what stays behind is the VM's trouble. */
-        transaction_fail_system(as->ms, error, error);
-    }
+    replay(l, &update, false, NULL);
     listener_unlink(l);
     memory_system_unlock(as->ms);
 }

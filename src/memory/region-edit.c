@@ -6,16 +6,24 @@
 #include "tessera/util/error.h"
 #include "tree-internal.h"
 
-/* The rules hold: opens the edit's own transaction and journals @mr. */
+/*
+ * An edit is a transaction: begin, check the rules, record, change, end. What a rule refuses ends it
+ * without a change, which leaves a transaction around it as it was.
+ */
 static void edit_begin(MemoryRegion *mr)
 {
     memory_region_transaction_begin(mr->ms);
-    transaction_record(mr);
 }
 
 static bool edit_end(MemoryRegion *mr, GError **error)
 {
     return memory_region_transaction_commit(mr->ms, error);
+}
+
+static bool edit_refuse(MemoryRegion *mr)
+{
+    memory_region_transaction_commit(mr->ms, NULL);
+    return false;
 }
 
 /*
@@ -63,29 +71,18 @@ static bool check_add(MemoryRegion *container, MemoryRegion *sub, GError **error
     return false;
 }
 
-static bool add_locked(MemoryRegion *container, hwaddr offset, MemoryRegion *sub, int priority,
-                       GError **error)
-{
-    if (!check_add(container, sub, error)) {
-        return false;
-    }
-    edit_begin(sub);
-    sub->priority = priority;
-    sub->order = transaction_next_order(sub->ms);
-    region_place(sub, container, offset, sub->size);
-    return edit_end(sub, error);
-}
-
 bool memory_region_add_subregion_overlap(MemoryRegion *container, hwaddr offset, MemoryRegion *sub,
                                          int priority, GError **error)
 {
-    MemorySystem *ms = container->ms;
-    bool ok;
-
-    memory_system_lock(ms);
-    ok = add_locked(container, offset, sub, priority, error);
-    memory_system_unlock(ms);
-    return ok;
+    edit_begin(container);
+    if (!check_add(container, sub, error)) {
+        return edit_refuse(container);
+    }
+    transaction_record(sub);
+    sub->priority = priority;
+    sub->order = transaction_next_order(sub->ms);
+    region_place(sub, container, offset, sub->size);
+    return edit_end(container, error);
 }
 
 bool memory_region_add_subregion(MemoryRegion *container, hwaddr offset, MemoryRegion *sub,
@@ -94,70 +91,48 @@ bool memory_region_add_subregion(MemoryRegion *container, hwaddr offset, MemoryR
     return memory_region_add_subregion_overlap(container, offset, sub, 0, error);
 }
 
-static bool del_locked(MemoryRegion *container, MemoryRegion *sub, GError **error)
+bool memory_region_del_subregion(MemoryRegion *container, MemoryRegion *sub, GError **error)
 {
+    edit_begin(container);
     if (sub->container != container) {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_NOT_FOUND,
                     "cannot take region '%s' out of '%s': it is in %s%s%s", sub->name,
                     container->name, sub->container ? "'" : "no container",
                     sub->container ? sub->container->name : "", sub->container ? "'" : "");
-        return false;
+        return edit_refuse(container);
     }
-    edit_begin(sub);
+    transaction_record(sub);
     region_place(sub, NULL, sub->addr, sub->size);
     return edit_end(container, error);
 }
 
-bool memory_region_del_subregion(MemoryRegion *container, MemoryRegion *sub, GError **error)
-{
-    MemorySystem *ms = container->ms;
-    bool ok;
-
-    memory_system_lock(ms);
-    ok = del_locked(container, sub, error);
-    memory_system_unlock(ms);
-    return ok;
-}
-
 bool memory_region_set_enabled(MemoryRegion *mr, bool enabled, GError **error)
 {
-    bool ok = true;
-
-    memory_system_lock(mr->ms);
+    edit_begin(mr);
     if (mr->enabled != enabled) {
-        edit_begin(mr);
+        transaction_record(mr);
         mr->enabled = enabled;
-        ok = edit_end(mr, error);
     }
-    memory_system_unlock(mr->ms);
-    return ok;
+    return edit_end(mr, error);
 }
 
 bool memory_region_set_address(MemoryRegion *mr, hwaddr addr, GError **error)
 {
-    bool ok;
-
-    memory_system_lock(mr->ms);
     edit_begin(mr);
+    transaction_record(mr);
     mr->order = transaction_next_order(mr->ms);
     region_place(mr, mr->container, addr, mr->size);
-    ok = edit_end(mr, error);
-    memory_system_unlock(mr->ms);
-    return ok;
+    return edit_end(mr, error);
 }
 
 bool memory_region_set_priority(MemoryRegion *mr, int priority, GError **error)
 {
-    bool ok = true;
-
-    memory_system_lock(mr->ms);
+    edit_begin(mr);
     if (mr->priority != priority) {
-        edit_begin(mr);
+        transaction_record(mr);
         mr->priority = priority;
-        ok = edit_end(mr, error);
     }
-    memory_system_unlock(mr->ms);
-    return ok;
+    return edit_end(mr, error);
 }
 
 static bool check_size(const MemoryRegion *mr, Int128 size, GError **error)
@@ -179,89 +154,72 @@ static bool check_size(const MemoryRegion *mr, Int128 size, GError **error)
 
 bool memory_region_set_size(MemoryRegion *mr, Int128 size, GError **error)
 {
-    bool ok = false;
-
-    memory_system_lock(mr->ms);
-    if (check_size(mr, size, error)) {
-        ok = true;
-        if (mr->size != size) {
-            edit_begin(mr);
-            region_place(mr, mr->container, mr->addr, size);
-            ok = edit_end(mr, error);
-        }
+    edit_begin(mr);
+    if (!check_size(mr, size, error)) {
+        return edit_refuse(mr);
     }
-    memory_system_unlock(mr->ms);
-    return ok;
+    if (mr->size != size) {
+        transaction_record(mr);
+        region_place(mr, mr->container, mr->addr, size);
+    }
+    return edit_end(mr, error);
 }
 
 bool memory_region_set_alias_offset(MemoryRegion *mr, hwaddr offset, GError **error)
 {
-    bool ok = true;
-
-    memory_system_lock(mr->ms);
+    edit_begin(mr);
     if (mr->kind != REGION_ALIAS) {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
                     "region '%s' is no alias: it has no alias offset", mr->name);
-        ok = false;
-    } else if (mr->alias_offset != offset) {
-        edit_begin(mr);
-        mr->alias_offset = offset;
-        ok = edit_end(mr, error);
+        return edit_refuse(mr);
     }
-    memory_system_unlock(mr->ms);
-    return ok;
+    if (mr->alias_offset != offset) {
+        transaction_record(mr);
+        mr->alias_offset = offset;
+    }
+    return edit_end(mr, error);
 }
 
 bool memory_region_set_readonly(MemoryRegion *mr, bool readonly, GError **error)
 {
-    bool ok = true;
-
-    memory_system_lock(mr->ms);
+    edit_begin(mr);
     if (mr->kind == REGION_ROM && !readonly) {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
                     "region '%s' is ROM: it stays read-only; use RAM with readonly set instead",
                     mr->name);
-        ok = false;
-    } else if (mr->readonly != readonly) {
-        edit_begin(mr);
-        mr->readonly = readonly;
-        ok = edit_end(mr, error);
+        return edit_refuse(mr);
     }
-    memory_system_unlock(mr->ms);
-    return ok;
+    if (mr->readonly != readonly) {
+        transaction_record(mr);
+        mr->readonly = readonly;
+    }
+    return edit_end(mr, error);
 }
 
 bool memory_region_set_nonvolatile(MemoryRegion *mr, bool nonvolatile, GError **error)
 {
-    bool ok = true;
-
-    memory_system_lock(mr->ms);
+    edit_begin(mr);
     if (mr->nonvolatile != nonvolatile) {
-        edit_begin(mr);
+        transaction_record(mr);
         mr->nonvolatile = nonvolatile;
-        ok = edit_end(mr, error);
     }
-    memory_system_unlock(mr->ms);
-    return ok;
+    return edit_end(mr, error);
 }
 
 bool memory_region_rom_device_set_romd(MemoryRegion *mr, bool romd_mode, GError **error)
 {
-    bool ok = true;
-
-    memory_system_lock(mr->ms);
+    edit_begin(mr);
     if (mr->kind != REGION_ROM_DEVICE) {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
                     "region '%s' is %s, not a ROM device: it has no romd mode", mr->name,
                     memory_region_kind_name(mr));
-        ok = false;
-    } else if (mr->romd_mode != romd_mode) {
-        edit_begin(mr);
-        mr->romd_mode = romd_mode;
-        ok = edit_end(mr, error);
+        return edit_refuse(mr);
     }
-    memory_system_unlock(mr->ms);
-    return ok;
+    if (mr->romd_mode != romd_mode) {
+        transaction_record(mr);
+        mr->romd_mode = romd_mode;
+    }
+    return edit_end(mr, error);
 }
 
 static bool check_log(const MemoryRegion *mr, unsigned client, GError **error)
@@ -282,19 +240,16 @@ static bool check_log(const MemoryRegion *mr, unsigned client, GError **error)
 
 bool memory_region_set_log(MemoryRegion *mr, bool log, unsigned client, GError **error)
 {
-    bool ok = false;
+    unsigned mask;
 
-    memory_system_lock(mr->ms);
-    if (check_log(mr, client, error)) {
-        unsigned mask = log ? mr->dirty_log_mask | client : mr->dirty_log_mask & ~client;
-
-        ok = true;
-        if (mr->dirty_log_mask != mask) {
-            edit_begin(mr);
-            mr->dirty_log_mask = (uint8_t)mask;
-            ok = edit_end(mr, error);
-        }
+    edit_begin(mr);
+    if (!check_log(mr, client, error)) {
+        return edit_refuse(mr);
     }
-    memory_system_unlock(mr->ms);
-    return ok;
+    mask = log ? mr->dirty_log_mask | client : mr->dirty_log_mask & ~client;
+    if (mr->dirty_log_mask != mask) {
+        transaction_record(mr);
+        mr->dirty_log_mask = (uint8_t)mask;
+    }
+    return edit_end(mr, error);
 }

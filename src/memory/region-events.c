@@ -17,17 +17,16 @@ static GArray *list_copy(const GArray *list, guint element_size)
     return copy;
 }
 
-static bool edit_list(MemoryRegion *mr, GArray **list, GArray *with, GError **error)
+/* Inside the edit's transaction. */
+static void replace_list(MemoryRegion *mr, GArray **list, GArray *with)
 {
     GArray *old = *list;
 
-    memory_region_transaction_begin(mr->ms);
     transaction_record(mr);
     *list = with;
     if (old) {
         g_array_unref(old);
     }
-    return memory_region_transaction_commit(mr->ms, error);
 }
 
 static int eventfd_find(const MemoryRegion *mr, const RegionEventfd *wanted)
@@ -70,7 +69,7 @@ static bool check_eventfd(const MemoryRegion *mr, const RegionEventfd *fd, GErro
     return false;
 }
 
-static bool add_eventfd_locked(MemoryRegion *mr, const RegionEventfd *fd, GError **error)
+static bool add_eventfd(MemoryRegion *mr, const RegionEventfd *fd, GError **error)
 {
     GArray *list;
 
@@ -85,24 +84,11 @@ static bool add_eventfd_locked(MemoryRegion *mr, const RegionEventfd *fd, GError
     }
     list = list_copy(mr->ioeventfds, sizeof(RegionEventfd));
     g_array_append_val(list, *fd);
-    return edit_list(mr, &mr->ioeventfds, list, error);
+    replace_list(mr, &mr->ioeventfds, list);
+    return true;
 }
 
-bool memory_region_add_eventfd(MemoryRegion *mr, hwaddr offset, unsigned size, bool match_data,
-                               uint64_t data, EventNotifier *notifier, GError **error)
-{
-    RegionEventfd fd = { .offset = offset, .data = match_data ? data : 0, .notifier = notifier,
-                         .size = size, .match_data = match_data };
-    bool ok;
-
-    g_assert(notifier);
-    memory_system_lock(mr->ms);
-    ok = add_eventfd_locked(mr, &fd, error);
-    memory_system_unlock(mr->ms);
-    return ok;
-}
-
-static bool del_eventfd_locked(MemoryRegion *mr, const RegionEventfd *fd, GError **error)
+static bool del_eventfd(MemoryRegion *mr, const RegionEventfd *fd, GError **error)
 {
     int at = eventfd_find(mr, fd);
     GArray *list;
@@ -115,7 +101,31 @@ static bool del_eventfd_locked(MemoryRegion *mr, const RegionEventfd *fd, GError
     }
     list = list_copy(mr->ioeventfds, sizeof(RegionEventfd));
     g_array_remove_index(list, (guint)at);
-    return edit_list(mr, &mr->ioeventfds, list, error);
+    replace_list(mr, &mr->ioeventfds, list);
+    return true;
+}
+
+/* A transaction around @edit; what a rule refused changed nothing, and ends it so. */
+static bool edit_eventfd(MemoryRegion *mr, const RegionEventfd *fd,
+                         bool (*edit)(MemoryRegion *, const RegionEventfd *, GError **),
+                         GError **error)
+{
+    memory_region_transaction_begin(mr->ms);
+    if (!edit(mr, fd, error)) {
+        memory_region_transaction_commit(mr->ms, NULL);
+        return false;
+    }
+    return memory_region_transaction_commit(mr->ms, error);
+}
+
+bool memory_region_add_eventfd(MemoryRegion *mr, hwaddr offset, unsigned size, bool match_data,
+                               uint64_t data, EventNotifier *notifier, GError **error)
+{
+    RegionEventfd fd = { .offset = offset, .data = match_data ? data : 0, .notifier = notifier,
+                         .size = size, .match_data = match_data };
+
+    g_assert(notifier);
+    return edit_eventfd(mr, &fd, add_eventfd, error);
 }
 
 bool memory_region_del_eventfd(MemoryRegion *mr, hwaddr offset, unsigned size, bool match_data,
@@ -123,12 +133,8 @@ bool memory_region_del_eventfd(MemoryRegion *mr, hwaddr offset, unsigned size, b
 {
     RegionEventfd fd = { .offset = offset, .data = match_data ? data : 0, .notifier = notifier,
                          .size = size, .match_data = match_data };
-    bool ok;
 
-    memory_system_lock(mr->ms);
-    ok = del_eventfd_locked(mr, &fd, error);
-    memory_system_unlock(mr->ms);
-    return ok;
+    return edit_eventfd(mr, &fd, del_eventfd, error);
 }
 
 static bool check_coalescing(const MemoryRegion *mr, AddrRange range, GError **error)
@@ -160,29 +166,26 @@ static bool check_coalescing(const MemoryRegion *mr, AddrRange range, GError **e
 bool memory_region_add_coalescing(MemoryRegion *mr, hwaddr offset, uint64_t size, GError **error)
 {
     AddrRange range = addr_range(offset, size);
-    bool ok = false;
+    GArray *list;
 
-    memory_system_lock(mr->ms);
-    if (check_coalescing(mr, range, error)) {
-        GArray *list = list_copy(mr->coalesced, sizeof(AddrRange));
-
-        g_array_append_val(list, range);
-        ok = edit_list(mr, &mr->coalesced, list, error);
+    memory_region_transaction_begin(mr->ms);
+    if (!check_coalescing(mr, range, error)) {
+        memory_region_transaction_commit(mr->ms, NULL);
+        return false;
     }
-    memory_system_unlock(mr->ms);
-    return ok;
+    list = list_copy(mr->coalesced, sizeof(AddrRange));
+    g_array_append_val(list, range);
+    replace_list(mr, &mr->coalesced, list);
+    return memory_region_transaction_commit(mr->ms, error);
 }
 
 bool memory_region_clear_coalescing(MemoryRegion *mr, GError **error)
 {
-    bool ok = true;
-
-    memory_system_lock(mr->ms);
+    memory_region_transaction_begin(mr->ms);
     if (mr->coalesced) {
-        ok = edit_list(mr, &mr->coalesced, NULL, error);
+        replace_list(mr, &mr->coalesced, NULL);
     }
-    memory_system_unlock(mr->ms);
-    return ok;
+    return memory_region_transaction_commit(mr->ms, error);
 }
 
 static void view_eventfds_of_tile(GArray *list, const FlatRange *fr)
