@@ -22,6 +22,9 @@ $(UNIT_KVM_TESTS): $B/%: $B/%.o $(UNIT_SUPPORT) $(KVM_SUPPORT) $B/libtessera.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) $(KVM_WRAP) -o $@ $< $(UNIT_SUPPORT) $(KVM_SUPPORT) $B/libtessera.a $(PKG_LIBS) -lcmocka
 
+# The stress test breaks grace periods on purpose, in a child of its own.
+$B/tests/unit/test-edit-stress: private LDFLAGS_ALL += -Wl,--wrap=rcu_defer
+
 # --- Guest tests: tests/guest/test-*.c start payloads on this machine's /dev/kvm. They link the
 # objects, as the program does, and find the payloads in the folder TESSERA_PAYLOADS.
 GUEST_SUPPORT := $(patsubst %.c,$B/%.o,$(wildcard tests/guest/support/*.c))
