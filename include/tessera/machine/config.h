@@ -7,10 +7,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define MACHINE_RAM_SIZE_DEFAULT (UINT64_C(128) << 20) /* bytes, without -m size */
+
 /**
  * struct MachineConfig - one machine, before it is made
  * @name: -name, or NULL
  * @ram_size: -m size: bytes, a whole number of host pages, 1 MiB or more; default 128 MiB
+ * @ram_size_given: -m gave a size; otherwise a memory backend's own size is meant
  * @memory_slots, @maxmem: -m slots=,maxmem=: DIMM sockets (0..256) and the end of growth in bytes
  *      (0 when there are no slots, else >= @ram_size)
  * @cpus: -smp: 1 or more
@@ -31,6 +34,7 @@
 typedef struct MachineConfig {
     char *name;
     uint64_t ram_size;
+    bool ram_size_given;
     uint64_t memory_slots;
     uint64_t maxmem;
     uint64_t cpus;
@@ -72,7 +76,8 @@ typedef enum OptionsResult {
  *
  * Errors name the option, the value, the rule it broke and what would work; an unknown option names
  * the nearest one. An option that takes one value and comes twice: the last counts; -object and
- * -serial add up. Context: main thread; prints nothing but the answers of OPTIONS_DONE.
+ * -serial add up, and so do the properties of -machine. "mon:stdio" comes out as "stdio": on that
+ * the Ctrl-A keys always work. Context: main thread; prints nothing but the answers of OPTIONS_DONE.
  */
 OptionsResult options_parse(int argc, char *const argv[], MachineConfig **ret_config,
                             GError **error);
