@@ -16,4 +16,4 @@ verdict $? panic_seen "the console does not show the panic"
 equal panic_reset_status "$exit_status" 0
 messages | grep -q 'Hypervisor detected: KVM'
 verdict $? hypervisor_detected "the guest does not know that it runs on KVM"
-check_report 512 1
+check_report 512 1 pvh

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* tessera: command line -> MachineConfig -> Machine -> exit status. */
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+
+#include "tessera/chardev/chardev.h"
+#include "tessera/machine/config.h"
+#include "tessera/machine/machine.h"
+#include "tessera/util/log.h"
+
+/* Before any thread exists: signals are read by the main loop, and one malloc arena serves all. */
+static void prepare_process(void)
+{
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGPWR);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    mallopt(M_ARENA_MAX, 1); /* an arena for each vCPU thread would cost resident memory */
+}
+
+static int run(const MachineConfig *config, GError **error)
+{
+    Machine *machine = machine_new(config, error);
+    int status = EXIT_STATUS_START;
+
+    if (!machine) {
+        return status;
+    }
+    if (config->dump_memory_map &&
+        !machine_dump_memory_map(machine, config->dump_memory_map, error)) {
+        status = EXIT_STATUS_START;
+    } else if (config->dump_dtb) {
+        status = machine_dump_device_tree(machine, config->dump_dtb, error)
+                     ? EXIT_STATUS_POWEROFF
+                     : EXIT_STATUS_START;
+    } else {
+        status = machine_run(machine);
+    }
+    machine_free(machine);
+    return status;
+}
+
+int main(int argc, char *argv[])
+{
+    g_autoptr(MachineConfig) config = NULL;
+    g_autoptr(GError) error = NULL;
+    int status = EXIT_STATUS_START;
+
+    prepare_process();
+    switch (options_parse(argc, argv, &config, &error)) {
+    case OPTIONS_DONE:
+        return 0;
+    case OPTIONS_RUN:
+        if (config->name) {
+            prctl(PR_SET_NAME, config->name);
+        }
+        if (log_configure(config->log_items, config->log_file, &error)) {
+            status = run(config, &error);
+        }
+        break;
+    case OPTIONS_ERROR:
+        break;
+    }
+    terminal_restore();
+    log_close();
+    if (error) {
+        fprintf(stderr, "tessera: %s\n", error->message);
+    }
+    return status;
+}
