@@ -23,7 +23,7 @@
  * Beside test-memory-stress.c, whose readers can be broken, here grace periods can; RAM and its mapping
  * come and go, too, and readers edit.
  *
- * TESSERA_STRESS: how often the writer edits. The program proves something in a ThreadSanitizer
+ * TESSERA_STRESS: how often the writer edits (TESSERA_LONG: 100,000 times). The program proves something in a ThreadSanitizer
  * build; there it also starts itself with "broken", where grace periods do not last, and wants to
  * see that reported.
  */
@@ -265,7 +265,7 @@ static void stress_done(Stress *s)
 static void test_readers_never_pause_while_regions_come_and_go(void **state)
 {
     const char *text = getenv("TESSERA_STRESS");
-    unsigned rounds = text ? (unsigned)atoi(text) : 400;
+    unsigned rounds = text ? (unsigned)atoi(text) : getenv("TESSERA_LONG") ? 100000 : 400;
     TestRandom random = test_random_new("stress", 0x57e55);
     Reader readers[READERS];
     Stress s;
