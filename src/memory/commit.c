@@ -52,8 +52,8 @@ FlatView *address_space_share_or_render(MemorySystem *ms, MemoryRegion *effectiv
 }
 
 /*
- * One update for each space that an edit reached. All are entered before the first view is rendered,
- * so that nobody shares a view that the edits have made old.
+ * One update for each space that an edit reached. All are entered before the first view is
+ * rendered, so that nobody shares a view that the edits have made old.
  */
 static void collect_updates(Commit *commit, uint64_t mark)
 {

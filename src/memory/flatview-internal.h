@@ -16,8 +16,8 @@ typedef struct SectionTable SectionTable;
  * struct FlatRange - one tile with uniform attributes
  * @start, @last: first and last address, inclusive (a tile may end at 2^64 - 1)
  * @offset_in_region: bytes into @mr at @start
- * @section_id: the dispatch's name for this tile: equal tiles of successive views carry the same id;
- *      SECTION_ID_NONE until the view is prepared for publishing
+ * @section_id: the dispatch's name for this tile: equal tiles of successive views carry the same
+ *      id; SECTION_ID_NONE until the view is prepared for publishing
  */
 typedef struct FlatRange {
     MemoryRegion *mr;
@@ -52,7 +52,8 @@ struct FlatView {
 FlatView *flatview_new(MemorySystem *ms, MemoryRegion *root);
 FlatView *flatview_ref(FlatView *view);
 /**
- * flatview_unref() - the last reference frees at once; a published view is dropped by flatview_retire()
+ * flatview_unref() - the last reference frees at once; a published view is dropped by
+ * flatview_retire()
  *
  * Freeing gives back the section ids that no other view carries and drops the regions, so their
  * owners' finalizers may run here. NULL is allowed. Context: any thread
@@ -95,7 +96,10 @@ typedef struct FlatViewIter {
 } FlatViewIter;
 
 void flatview_iter_init(FlatViewIter *it, const FlatView *view);
-/** flatview_iter_next() - the next tile by address, NULL behind the last; changed before publishing only */
+/**
+ * flatview_iter_next() - the next tile by address, NULL behind the last; changed before publishing
+ * only
+ */
 FlatRange *flatview_iter_next(FlatViewIter *it);
 
 /** flatview_dispatch() - the radix of a view that was prepared for publishing, else NULL */

@@ -8,7 +8,8 @@
 /*
  * A view is an array of pointers to chunks; a chunk holds up to FLAT_CHUNK_RANGES tiles, and for
  * each of them one reference on its region and one count of its section id. A chunk is immutable
- * once its view is published, so a later view may hold the same chunk: what both show costs nothing.
+ * once its view is published, so a later view may hold the same chunk: what both show costs
+ * nothing.
  */
 #define FLAT_CHUNK_RANGES 64u
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Edits of the tree: each checks its rule, enters the journal, and is a transaction if none is open. */
+/* Edits of the tree: each checks its rule, enters the journal, and is a transaction. */
 #include "tessera/memory/region.h"
 
 #include <inttypes.h>
@@ -7,8 +7,8 @@
 #include "tree-internal.h"
 
 /*
- * An edit is a transaction: begin, check the rules, record, change, end. What a rule refuses ends it
- * without a change, which leaves a transaction around it as it was.
+ * An edit is a transaction: begin, check the rules, record, change, end. What a rule refuses ends
+ * it without a change, which leaves a transaction around it as it was.
  */
 static void edit_begin(MemoryRegion *mr)
 {
@@ -58,8 +58,8 @@ static bool check_add(MemoryRegion *container, MemoryRegion *sub, GError **error
                     sub->name, container->name);
     } else if (sub->container) {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
-                    "cannot put region '%s' into '%s': it is in '%s'; take it out first, or show it "
-                    "twice through an alias",
+                    "cannot put region '%s' into '%s': it is in '%s'; take it out first, or "
+                    "show it twice through an alias",
                     sub->name, container->name, sub->container->name);
     } else if (would_reach_itself(container, sub)) {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
@@ -145,8 +145,8 @@ static bool check_size(const MemoryRegion *mr, Int128 size, GError **error)
     if (mr->block && size > ram_block_max_length(mr->block)) {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_LIMIT,
                     "size 0x%" PRIx64 " of region '%s' exceeds its block '%s': at most 0x%" PRIx64,
-                    size > UINT64_MAX ? UINT64_MAX : (uint64_t)size, mr->name, ram_block_idstr(mr->block),
-                    ram_block_max_length(mr->block));
+                    size > UINT64_MAX ? UINT64_MAX : (uint64_t)size, mr->name,
+                    ram_block_idstr(mr->block), ram_block_max_length(mr->block));
         return false;
     }
     return true;

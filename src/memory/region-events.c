@@ -95,8 +95,8 @@ static bool del_eventfd(MemoryRegion *mr, const RegionEventfd *fd, GError **erro
 
     if (at < 0 || g_array_index(mr->ioeventfds, RegionEventfd, at).notifier != fd->notifier) {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_NOT_FOUND,
-                    "region '%s' has no such eventfd at offset 0x%" PRIx64 " with size %u", mr->name,
-                    fd->offset, fd->size);
+                    "region '%s' has no such eventfd at offset 0x%" PRIx64 " with size %u",
+                    mr->name, fd->offset, fd->size);
         return false;
     }
     list = list_copy(mr->ioeventfds, sizeof(RegionEventfd));

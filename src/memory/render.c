@@ -5,10 +5,10 @@
 /*
  * Every paint function covers a window from its start to its end, in order, so that a tile is only
  * ever appended. Where several children overlap, a sweep over the window keeps those that have
- * begun in a heap, best first: a piece belongs to the best one until it ends or a better one begins.
- * What that child leaves open is painted at once by what lies below it: the siblings that it beats,
- * then its container's own content, then what lies below the container. Hidden siblings split
- * nothing, and a window only ever looks at the children that the RegionIndex finds in it.
+ * begun in a heap, best first: a piece belongs to the best one until it ends or a better one
+ * begins. What that child leaves open is painted at once by what lies below it: the siblings that
+ * it beats, then its container's own content, then what lies below the container. Hidden siblings
+ * split nothing, and a window only ever looks at the children that the RegionIndex finds in it.
  *
  * Addresses are those of the address space, as Int128: an alias may pull its target below zero.
  */
@@ -146,8 +146,8 @@ static Int128 child_end(const Layer *layer, const MemoryRegion *mr)
 }
 
 /*
- * The best child's piece from @at: up to its end, @end, or the start of a better one. Worse ones that
- * begin within it join the heap on the way.
+ * The best child's piece from @at: up to its end, @end, or the start of a better one. Worse ones
+ * that begin within it join the heap on the way.
  */
 static Int128 piece_end(const Layer *layer, ChildHeap *heap, const GPtrArray *children, guint *next,
                         Int128 end)
@@ -201,7 +201,6 @@ static void paint_children(Painter *painter, const Layer *layer, AddrRange windo
             stop = piece_end(layer, &heap, children, &next, end);
             mr = heap_at(&heap, 0);
             rest.best = mr;
-            /* The piece may be interrupted by worse ones pushed meanwhile: @mr is still the best. */
             paint_region(painter, mr, layer->base + mr->addr, addr_range(at, stop - at),
                          layer->attributes, &rest);
         }
@@ -269,7 +268,9 @@ FlatView *render_memory_region(MemorySystem *ms, MemoryRegion *root, uint64_t *r
     return painter.view;
 }
 
-/* How many enabled children show in a pure container: 0, 1, or 2 for more; and the first of them. */
+/*
+ * How many enabled children show in a pure container: 0, 1, or 2 for more; and the first of them.
+ */
 static unsigned children_shown(const MemoryRegion *mr, MemoryRegion **ret_child)
 {
     g_autoptr(GPtrArray) children = g_ptr_array_new();

@@ -138,8 +138,8 @@ static bool transaction_end(MemorySystem *ms, GError **error)
 }
 
 /*
- * The bound on pending views. Only when this thread holds nothing that a reader or a finalizer could
- * wait for: neither the machine lock (an outer level may still have it) nor a read section.
+ * The bound on pending views. Only when this thread holds nothing that a reader or a finalizer
+ * could wait for: neither the machine lock (an outer level may still have it) nor a read section.
  */
 static void bound_pending_views(MemorySystem *ms)
 {

@@ -81,7 +81,9 @@ void journal_record(GArray *journal, MemoryRegion *mr);
 void journal_undo(GArray *journal);
 /** journal_free() - drops the references; those that may be the last after a grace period */
 void journal_free(GArray *journal);
-/** region_place() - puts @mr into @container (NULL: out of its own) at @addr; keeps the references */
+/**
+ * region_place() - puts @mr into @container (NULL: out of its own) at @addr; keeps the references
+ */
 void region_place(MemoryRegion *mr, MemoryRegion *container, hwaddr addr, Int128 size);
 
 /**
@@ -94,9 +96,9 @@ FlatView *render_memory_region(MemorySystem *ms, MemoryRegion *root, uint64_t *r
 /**
  * memory_region_effective_root() - the lowest region that shows all that @root shows
  *
- * Follows an alias at offset 0 that covers its target, and a pure container whose only enabled child
- * lies at offset 0 and is not clipped; but no readonly or nonvolatile one, whose mark would be lost.
- * Returns: NULL if nothing can be seen.
+ * Follows an alias at offset 0 that covers its target, and a pure container whose only enabled
+ * child lies at offset 0 and is not clipped; but no readonly or nonvolatile one, whose mark would
+ * be lost. Returns: NULL if nothing can be seen.
  */
 MemoryRegion *memory_region_effective_root(MemoryRegion *root);
 
@@ -119,9 +121,9 @@ void memory_diff_walk(const MemoryDiff *diff,
 bool memory_diff_is_empty(const MemoryDiff *diff);
 
 /*
- * Eventfds and coalesced ranges as they show through a view: sorted arrays of the same element, which
- * fits both. An eventfd shows where its first byte shows, whole, because that byte decides who gets
- * an access; a coalesced range is clipped to each tile.
+ * Eventfds and coalesced ranges as they show through a view: sorted arrays of the same element,
+ * which fits both. An eventfd shows where its first byte shows, whole, because that byte decides
+ * who gets an access; a coalesced range is clipped to each tile.
  */
 typedef struct ViewEvent {
     MemoryRegion *mr;
@@ -153,8 +155,8 @@ typedef struct SpaceUpdate {
 } SpaceUpdate;
 
 /**
- * listeners_tell() - pass 1, pass 2, eventfds and coalesced ranges of @update, to @only or, if NULL,
- * to every listener of the space
+ * listeners_tell() - pass 1, pass 2, eventfds and coalesced ranges of @update, to @only or, if
+ * NULL, to every listener of the space
  * @replay: log_start follows an add, log_stop precedes a del
  */
 void listeners_tell(SpaceUpdate *update, MemoryListener *only, bool replay, uint64_t *calls);
@@ -172,7 +174,9 @@ bool transaction_is_open(MemorySystem *ms);
 bool transaction_is_committing(MemorySystem *ms);
 /** transaction_next_mark() - a number for a walk that marks regions */
 uint64_t transaction_next_mark(MemorySystem *ms);
-/** region_mark_upwards() - marks @mr and everything that shows it: containers, aliases, and so on */
+/**
+ * region_mark_upwards() - marks @mr and everything that shows it: containers, aliases, and so on
+ */
 void region_mark_upwards(MemoryRegion *mr, uint64_t mark);
 
 /** address_space_share_or_render() - a view of @effective_root: that of another space that no edit

@@ -20,12 +20,12 @@
  *   page 18        a device that stays and comes and goes by register writes to page 19
  *   page 19        the switch of page 18
  *
- * Beside test-memory-stress.c, whose readers can be broken, here grace periods can; RAM and its mapping
- * come and go, too, and readers edit.
+ * Beside test-memory-stress.c, whose readers can be broken, here grace periods can; RAM and its
+ * mapping come and go, too, and readers edit.
  *
- * TESSERA_STRESS: how often the writer edits (TESSERA_LONG: 100,000 times). The program proves something in a ThreadSanitizer
- * build; there it also starts itself with "broken", where grace periods do not last, and wants to
- * see that reported.
+ * TESSERA_STRESS: how often the writer edits (TESSERA_LONG: 100,000 times). The program proves
+ * something in a ThreadSanitizer build; there it also starts itself with "broken", where grace
+ * periods do not last, and wants to see that reported.
  */
 #define PAGE       0x1000u
 #define SLOTS      16u

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Random trees and random edits, in transactions that fail at random: views equal their paintings. */
+/* Random trees, random edits, transactions that fail at random: views equal their paintings. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -261,7 +261,8 @@ static Int128 random_size(World *w)
 static MemoryRegion *new_block_region(World *w, unsigned i, const char *name)
 {
     g_autoptr(GError) error = NULL;
-    RAMBlock *block = ram_block_new(w->ms, name, (1 + below(w, 6)) * PAGE, 0, RAM_NORESERVE, &error);
+    uint64_t size = (1 + below(w, 6)) * PAGE;
+    RAMBlock *block = ram_block_new(w->ms, name, size, 0, RAM_NORESERVE, &error);
     MemoryRegion *mr;
 
     if (!block) {

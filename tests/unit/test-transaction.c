@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Transactions: the order of callbacks, every refusal at every listener, undo, nesting, counters. */
+/* Transactions: order of callbacks, every refusal at every listener, undo, nesting, counters. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -339,7 +339,9 @@ static void test_edits_that_cancel_out_are_not_heard(void **state)
     fixture_assert_log(f, "");
 }
 
-/* Two spaces in one commit: all are asked before any is told, and all apply before any publishes. */
+/*
+ * Two spaces in one commit: all are asked before any is told, and all apply before any publishes.
+ */
 static void test_commit_of_two_spaces_is_one(void **state)
 {
     Scene *s = *state;

@@ -36,13 +36,17 @@ void memory_diff_for_each(const MemoryDiff *diff,
  *   region_del    pass 1, for tiles that go (listeners in reverse priority)
  *   region_add    pass 2, by increasing address; region_nop for tiles that stay, followed by
  *   region_nop    log_start (bits set) or log_stop (bits cleared, listeners in reverse priority)
+ *                 (a tile that comes brings its mask in the section; only a replay at registration
+ *                 calls log_start behind region_add, and at its end log_stop before region_del)
  *   eventfd_del, eventfd_add, coalesced_io_del, coalesced_io_add    where those changed
  *   apply         make effective what was queued. May fail: then
  *   revert        runs on those that had applied, in reverse order, and the commit fails; a listener
  *                 whose apply failed has undone its own part before returning (if it could not:
  *                 see @apply)
  *   commit        the new view is published. Cannot fail.
- * A commit that fails after begin calls abort on every listener that had begun and not applied.
+ * A commit that fails after begin calls abort, last first, on every listener that had begun and not
+ * applied: the one whose apply failed and those without an apply are among them. A space of which
+ * nothing that shows has changed is told nothing. A listener must not edit the map (asserted).
  * A listener with outside effects only queues between begin and apply.
  */
 struct MemoryListener {
@@ -89,7 +93,11 @@ struct MemoryListener {
  */
 bool memory_listener_register(MemoryListener *l, AddressSpace *as, GError **error);
 
-/** memory_listener_unregister() - replays the current view as dels, then forgets @l */
+/**
+ * memory_listener_unregister() - replays the current view as dels (no prepare), then forgets @l
+ *
+ * If its apply fails, the failed handler is told: nobody can refuse to be told nothing more.
+ */
 void memory_listener_unregister(MemoryListener *l);
 
 #endif

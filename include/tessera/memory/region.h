@@ -18,9 +18,11 @@
  *   5. readonly and nonvolatile are inherited downwards, through aliases too.
  *   6. An edit by which a region would reach itself is refused.
  *
- * Lifetime. A region starts with one reference, its creator's. Being a subregion, an alias's target,
- * part of a view or mapped for DMA adds one each, and each of those also holds the region's owner:
- * a device cannot disappear while a vCPU may still call it.
+ * Lifetime. A region starts with one reference, its creator's. Being a subregion, an alias's
+ * target, part of a view or mapped for DMA adds one each, and each of those also holds the region's
+ * owner: a device cannot disappear while a vCPU may still call it. (A reference from one region to
+ * another of the same owner does not: the owner would keep itself alive.) What a view or an edit
+ * drops is dropped a grace period later, so an owner's finalizer may run on liburcu's thread.
  *
  * Every edit function takes the machine lock, is a transaction of its own when none is open, and
  * returns false with an error when the edit breaks a rule or its commit failed; the tree is then as
@@ -131,12 +133,14 @@ bool memory_region_add_subregion_overlap(MemoryRegion *container, hwaddr offset,
 /** memory_region_del_subregion() - takes @sub out of @container (an error if it is not in it) */
 bool memory_region_del_subregion(MemoryRegion *container, MemoryRegion *sub, GError **error);
 bool memory_region_set_enabled(MemoryRegion *mr, bool enabled, GError **error);
-/** memory_region_set_address() - moves within its container; counts as added anew */
+/** memory_region_set_address() - moves within its container; counts as added anew, always */
 bool memory_region_set_address(MemoryRegion *mr, hwaddr addr, GError **error);
+/** memory_region_set_priority() - among siblings; its age stays as it is */
 bool memory_region_set_priority(MemoryRegion *mr, int priority, GError **error);
 /** memory_region_set_size() - RAM-like regions: at most the block's maximum length */
 bool memory_region_set_size(MemoryRegion *mr, Int128 size, GError **error);
 bool memory_region_set_alias_offset(MemoryRegion *mr, hwaddr offset, GError **error);
+/** memory_region_set_readonly() - what is ROM stays so (an error) */
 bool memory_region_set_readonly(MemoryRegion *mr, bool readonly, GError **error);
 bool memory_region_set_nonvolatile(MemoryRegion *mr, bool nonvolatile, GError **error);
 /** memory_region_rom_device_set_romd() - ROM devices only (an error otherwise) */
@@ -177,7 +181,9 @@ hwaddr memory_region_alias_offset(const MemoryRegion *mr);
 bool memory_region_is_ram(const MemoryRegion *mr);
 bool memory_region_is_ram_device(const MemoryRegion *mr);
 bool memory_region_is_rom_device(const MemoryRegion *mr);
-/** memory_region_ram_block() - the block of a RAM-like region, NULL otherwise; not a new reference */
+/**
+ * memory_region_ram_block() - the block of a RAM-like region, NULL otherwise; not a new reference
+ */
 RAMBlock *memory_region_ram_block(const MemoryRegion *mr);
 bool memory_region_flush_coalesced(const MemoryRegion *mr);
 /** memory_region_kind_name() - "container", "ram", "rom", "romd", "ramd", "i/o" or "alias" */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What tests of the memory core share: a system, quick regions, drawn maps, a recording listener. */
+/* What tests of the memory core share: quick regions, drawn maps, a recording listener. */
 #ifndef TESSERA_TESTS_MEMORY_FIXTURE_H
 #define TESSERA_TESTS_MEMORY_FIXTURE_H
 

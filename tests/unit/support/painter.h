@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The oracle: what an address shows, by the rules of docs/memory.md alone, one address at a time. */
+/* The oracle: what an address shows, by the rules of docs/memory.md alone, one at a time. */
 #ifndef TESSERA_TESTS_PAINTER_H
 #define TESSERA_TESTS_PAINTER_H
 
@@ -28,7 +28,9 @@ GArray *painter_paint(MemoryRegion *root);
 /** painter_cuts() - every address where something begins or ends below @root, sorted, with 0 */
 GArray *painter_cuts(MemoryRegion *root);
 
-/** painter_check() - asserts that @as shows what the painting of its root shows; prints a difference */
+/**
+ * painter_check() - asserts that @as shows what the painting of its root shows; prints a difference
+ */
 void painter_check(AddressSpace *as);
 
 /** painter_view() - the view of @as as PaintedTile. Machine lock */
