@@ -7,6 +7,7 @@
 #include "tessera/accel/kvm/kvm.h"
 #include "tessera/accel/kvm/vcpu.h"
 #include "tessera/chardev/chardev.h"
+#include "tessera/chardev/mux.h"
 #include "tessera/hw/i386/pc.h"
 #include "tessera/machine/machine.h"
 #include "tessera/memory/memory-backend.h"
@@ -51,12 +52,17 @@ struct Machine {
     Kvm *kvm;
     CpuModel *cpu_model;
     uint32_t *apic_ids;
-    Chardev *serial0;
+    Chardev *serial0;       /* what the serial port writes to */
+    ChardevMux *serial_mux; /* owns it; NULL: no terminal, serial0 is the back end itself */
     Pc *pc;
     bool memory_attached;
     VcpuSet *vcpus;
     RunControl run;
 };
+
+/** machine_make_serial() - serial.c: opens the back end of the serial port */
+bool machine_make_serial(Machine *machine, GError **error);
+void machine_free_serial(Machine *machine);
 
 /** run_control_init() - wake-up and signal sources on the default context */
 bool run_control_init(Machine *machine, GError **error);

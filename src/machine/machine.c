@@ -83,28 +83,6 @@ static bool make_ram(Machine *machine, GError **error)
     return machine->ram != NULL;
 }
 
-static const char *serial_spec(const MachineConfig *config)
-{
-    if (config->serials->len) {
-        return config->serials->pdata[0];
-    }
-    return config->nodefaults ? "none" : "stdio";
-}
-
-static bool make_serials(Machine *machine, GError **error)
-{
-    const MachineConfig *config = machine->config;
-
-    if (config->serials->len > 1) {
-        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_LIMIT,
-                    "-serial %s: this board has one serial port, and -serial was given %u times",
-                    (const char *)config->serials->pdata[1], config->serials->len);
-        return false;
-    }
-    machine->serial0 = chardev_new("serial0", serial_spec(config), NULL, error);
-    return machine->serial0 != NULL;
-}
-
 static bool layout(Machine *machine, PcInfo *info, GError **error)
 {
     const MachineConfig *config = machine->config;
@@ -180,7 +158,7 @@ static bool machine_build(Machine *machine, GError **error)
     };
     return run_control_init(machine, error) && make_accelerator(machine, error) &&
            layout(machine, &info, error) && make_objects(machine, error) &&
-           make_ram(machine, error) && make_serials(machine, error) &&
+           make_ram(machine, error) && machine_make_serial(machine, error) &&
            make_board(machine, &info, error) && make_vcpus(machine, error) &&
            power_on(machine, error);
 }
@@ -207,7 +185,7 @@ void machine_free(Machine *machine)
         kvm_detach_memory(machine->kvm);
     }
     pc_free(machine->pc);
-    chardev_free(machine->serial0);
+    machine_free_serial(machine);
     ram_block_unref(machine->ram);
     if (machine->ram_backend) {
         memory_backend_release(machine->ram_backend);
