@@ -18,7 +18,7 @@ static void set_ram_too_large(uint64_t ram_size, unsigned phys_bits, GError **er
     uint64_t end = 1ULL << phys_bits;
     uint64_t fits = end > PC_ABOVE_4G_BASE ? end - PC_ABOVE_4G_BASE + PC_LOW_RAM_END_MAX
                                            : MIN(end, PC_LOW_RAM_END_MAX);
-    g_autofree char *asked = size_format(ram_size);
+    g_autofree char *asked = size_format_option(ram_size);
     g_autofree char *most = size_format_option(fits);
 
     g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_LIMIT,
@@ -27,20 +27,35 @@ static void set_ram_too_large(uint64_t ram_size, unsigned phys_bits, GError **er
                 asked, phys_bits, phys_bits, most);
 }
 
-static void set_window_too_large(Wide base, Wide size, unsigned slots, unsigned phys_bits,
-                                 uint64_t ram_size, GError **error)
+/* What would fit above @base instead. Returns: a new string. */
+static char *largest_window(Wide base, unsigned slots, unsigned phys_bits, uint64_t ram_size)
 {
     Wide end = (Wide)1 << phys_bits;
-    Wide room = end > base + (Wide)slots * PC_GIB ? end - base - (Wide)slots * PC_GIB : 0;
-    g_autofree char *most = size_format_option(ram_size + (uint64_t)room);
+    Wide room = end > base ? end - base : 0;
+    g_autofree char *most = NULL;
+
+    if (room < PC_GIB) {
+        return g_strdup("no memory slot fits beside so much RAM");
+    }
+    if (room < (Wide)slots * PC_GIB) {
+        return g_strdup_printf("at most slots=%u fit", (unsigned)(room / PC_GIB));
+    }
+    most = size_format_option(ram_size + (uint64_t)(room - (Wide)slots * PC_GIB));
+    return g_strdup_printf("at most maxmem=%s fits", most);
+}
+
+static void set_window_too_large(Wide base, Wide size, unsigned slots, unsigned phys_bits,
+                                 uint64_t ram_size, uint64_t maxmem, GError **error)
+{
+    g_autofree char *asked = size_format_option(maxmem);
+    g_autofree char *largest = largest_window(base, slots, phys_bits, ram_size);
 
     g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_LIMIT,
-                "-m slots=%u,maxmem=: the device-memory window (maxmem - size, plus 1 GiB for each "
+                "-m slots=%u,maxmem=%s: the device-memory window (maxmem - size, plus 1 GiB for each "
                 "slot: %" G_GUINT64_FORMAT " MiB from 0x%" G_GINT64_MODIFIER
-                "x) would end above 2^%u, and host and guest CPU together have %u address bits; at "
-                "most maxmem=%s fits%s",
-                slots, (uint64_t)(size / PC_MIB), (uint64_t)base, phys_bits, phys_bits, most,
-                room ? "" : ", and only with fewer slots");
+                "x) would end above 2^%u, and host and guest CPU together have %u address bits; %s",
+                slots, asked, (uint64_t)(size / PC_MIB), (uint64_t)base, phys_bits, phys_bits,
+                largest);
 }
 
 static bool check_values(uint64_t ram_size, unsigned slots, uint64_t maxmem, GError **error)
@@ -89,7 +104,7 @@ bool pc_layout(uint64_t ram_size, unsigned slots, uint64_t maxmem, unsigned phys
     if (slots) {
         size = (Wide)(maxmem - ram_size) + (Wide)slots * PC_GIB;
         if (base + size > limit) {
-            set_window_too_large(base, size, slots, phys_bits, ram_size, error);
+            set_window_too_large(base, size, slots, phys_bits, ram_size, maxmem, error);
             return false;
         }
     }
