@@ -23,7 +23,8 @@ static const MachineProperty properties[] = {
 
 static char *machine_help(void)
 {
-    GString *out = g_string_new("Boards:\n  pc  a PC: PCI host bridge, 16550 serial port, RTC, ACPI\n"
+    GString *out = g_string_new("Boards:\n"
+                                "  pc  a PC: PCI host bridge, 16550 serial port, RTC, ACPI\n"
                                 "Properties:\n");
 
     for (size_t i = 0; i < G_N_ELEMENTS(properties); i++) {
@@ -64,7 +65,7 @@ static bool check_type(const char *type, GError **error)
         return true;
     }
     g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
-                "-machine %s: there is one board, a PC of its own kind; say -machine pc, or nothing",
+                "-machine %s: there is one board, a PC of its own; say -machine pc, or nothing",
                 type);
     return false;
 }

@@ -15,12 +15,6 @@
 #define PHYS_BITS_MAX 52
 #define RAM_SIZE_MAX  ((UINT64_C(1) << PHYS_BITS_MAX) - PC_ABOVE_4G_BASE + PC_LOW_RAM_END_MAX)
 
-typedef struct MemoryOption {
-    uint64_t size;
-    uint64_t slots;
-    uint64_t maxmem;
-} MemoryOption;
-
 /* "4097M", or "1048577B": as -m reads it back, where a bare number would count MiB. */
 static char *size_text(uint64_t size)
 {
@@ -30,31 +24,38 @@ static char *size_text(uint64_t size)
     return g_strconcat(text, len && g_ascii_isdigit(text[len - 1]) ? "B" : "", NULL);
 }
 
-static bool refuse(GError **error, const char *key, uint64_t value, const char *rule)
-{
-    g_autofree char *text = size_text(value);
+/* What was said is quoted; what would work is computed. */
+typedef struct MemoryOption {
+    uint64_t size;
+    uint64_t slots;
+    uint64_t maxmem;
+    const char *size_given;   /* NULL: the default counts */
+    const char *maxmem_given; /* NULL: none */
+} MemoryOption;
 
-    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "-m %s%s: %s", key, text, rule);
+static bool refuse(GError **error, const char *key, const char *given, const char *rule)
+{
+    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "-m %s%s: %s", key, given, rule);
     return false;
 }
 
 /* What holds for size and maxmem alike. @key: "" or "maxmem=". */
-static bool check_size(const char *key, uint64_t value, GError **error)
+static bool check_size(const char *key, const char *given, uint64_t value, GError **error)
 {
     uint64_t page = host_page_size();
     uint64_t down = value / page * page;
     g_autofree char *rule = NULL;
 
     if (value < MIB) {
-        return refuse(error, key, value, "a PC needs 1 MiB of RAM or more; try 128M");
+        return refuse(error, key, given, "a PC needs 1 MiB of RAM or more; try 128M");
     }
     if (value > RAM_SIZE_MAX) {
         g_autofree char *most = size_text(RAM_SIZE_MAX);
 
-        rule = g_strdup_printf("no x86-64 processor has more than %d address bits; %s%s is the most "
-                               "that they reach",
+        rule = g_strdup_printf("no x86-64 processor has more than %d address bits; the most that "
+                               "they reach is %s%s",
                                PHYS_BITS_MAX, key, most);
-        return refuse(error, key, value, rule);
+        return refuse(error, key, given, rule);
     }
     if (value != down) {
         g_autofree char *below = size_text(down);
@@ -63,40 +64,41 @@ static bool check_size(const char *key, uint64_t value, GError **error)
         rule = g_strdup_printf("not a whole number of the host's pages of %" G_GUINT64_FORMAT
                                " bytes; the nearest are %s%s and %s%s",
                                page, key, below, key, above);
-        return refuse(error, key, value, rule);
+        return refuse(error, key, given, rule);
     }
     return true;
 }
 
-/* Boot RAM and sockets without an end of growth, or the other way round. */
-static bool check_pair(const MemoryOption *m, bool has_maxmem, GError **error)
+/* Sockets without an end of growth, or the other way round. */
+static bool check_pair(const MemoryOption *m, GError **error)
 {
     g_autofree char *size = size_text(m->size);
-    g_autofree char *twice = size_text(MIN(m->size * 2, RAM_SIZE_MAX));
+    g_autofree char *more = size_text(MIN(m->size * 2, RAM_SIZE_MAX));
 
-    if (m->slots && !has_maxmem) {
+    if (m->slots && !m->maxmem_given) {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
                     "-m slots=%" G_GUINT64_FORMAT ": memory slots need maxmem=, the most that boot "
-                    "RAM and plugged memory may add up to; for example -m %s,slots=%" G_GUINT64_FORMAT
-                    ",maxmem=%s",
-                    m->slots, size, m->slots, twice);
+                    "RAM and plugged memory may add up to; for example "
+                    "-m %s,slots=%" G_GUINT64_FORMAT ",maxmem=%s",
+                    m->slots, size, m->slots, more);
         return false;
     }
-    if (!m->slots && has_maxmem) {
-        g_autofree char *maxmem = size_text(m->maxmem);
-
+    if (!m->slots && m->maxmem_given) {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
-                    "-m maxmem=%s: RAM can only grow when there are slots for it; for example "
+                    "-m maxmem=%s: RAM can only grow where there are slots for it; for example "
                     "-m %s,slots=4,maxmem=%s",
-                    maxmem, size, m->maxmem >= m->size ? maxmem : twice);
+                    m->maxmem_given, size, more);
         return false;
     }
     return true;
 }
 
-static bool check(const MemoryOption *m, bool has_maxmem, GError **error)
+static bool check(const MemoryOption *m, GError **error)
 {
-    if (!check_size("", m->size, error)) {
+    g_autofree char *size = size_text(m->size);
+    g_autofree char *rule = NULL;
+
+    if (m->size_given && !check_size("", m->size_given, m->size, error)) {
         return false;
     }
     if (m->slots > PC_DEVICE_MEMORY_SLOTS_MAX) {
@@ -105,24 +107,17 @@ static bool check(const MemoryOption *m, bool has_maxmem, GError **error)
                     PC_DEVICE_MEMORY_SLOTS_MAX);
         return false;
     }
-    if (!check_pair(m, has_maxmem, error)) {
+    if (!check_pair(m, error)) {
         return false;
     }
-    if (!has_maxmem) {
+    if (!m->maxmem_given) {
         return true;
     }
-    if (!check_size("maxmem=", m->maxmem, error)) {
-        return false;
-    }
     if (m->maxmem < m->size) {
-        g_autofree char *size = size_text(m->size);
-        g_autofree char *rule = g_strdup_printf("maxmem counts boot RAM too; it must be maxmem=%s "
-                                                "or more",
-                                                size);
-
-        return refuse(error, "maxmem=", m->maxmem, rule);
+        rule = g_strdup_printf("maxmem counts boot RAM too; it must be maxmem=%s or more", size);
+        return refuse(error, "maxmem=", m->maxmem_given, rule);
     }
-    return true;
+    return check_size("maxmem=", m->maxmem_given, m->maxmem, error);
 }
 
 OptionsResult memory_option(MachineConfig *config, const char *text, GError **error)
@@ -138,12 +133,16 @@ OptionsResult memory_option(MachineConfig *config, const char *text, GError **er
     if (!keyval_check_known(kv, "-m", known, error) ||
         !keyval_get_size(kv, "-m", "size", MIB, &m.size, error) ||
         !keyval_get_uint(kv, "-m", "slots", 0, UINT64_MAX, &m.slots, error) ||
-        !keyval_get_size(kv, "-m", "maxmem", MIB, &m.maxmem, error) ||
-        !check(&m, keyval_get(kv, "maxmem") != NULL, error)) {
+        !keyval_get_size(kv, "-m", "maxmem", MIB, &m.maxmem, error)) {
+        return OPTIONS_ERROR;
+    }
+    m.size_given = keyval_get(kv, "size");
+    m.maxmem_given = keyval_get(kv, "maxmem");
+    if (!check(&m, error)) {
         return OPTIONS_ERROR;
     }
     config->ram_size = m.size;
-    config->ram_size_given = keyval_get(kv, "size") != NULL;
+    config->ram_size_given = m.size_given != NULL;
     config->memory_slots = m.slots;
     config->maxmem = m.maxmem;
     return OPTIONS_RUN;

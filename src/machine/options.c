@@ -18,7 +18,7 @@ typedef OptionsResult OptionHandler(MachineConfig *config, const char *text, GEr
  * @name: without dashes; NULL: a heading, @help is its text
  * @alias: another name, or NULL
  * @argument: what follows, for people; NULL: nothing does
- * @help: for -help; lines end in \n, but for the last one
+ * @help: for -help, which breaks it into lines
  * @handle: reads the argument (NULL where there is none); or, without a handler:
  * @text_at: offset of the char * in MachineConfig that the argument becomes, if there is one
  * @flag_at: offset of the bool that becomes true, if there is none
@@ -55,7 +55,7 @@ static const ForeignOption foreign_options[] = {
                   "-machine memory-backend=m" },
     { "mem-prealloc", "use -object memory-backend-ram,id=m,size=SIZE,prealloc=on "
                       "-machine memory-backend=m" },
-    { "daemonize", "there is no such mode; start it in the background, with -serial null or a file" },
+    { "daemonize", "there is no such mode; start it in the background, with -serial file:PATH" },
 };
 
 OptionsResult options_answer(const char *text, GError **error)
@@ -121,7 +121,7 @@ static OptionsResult handle_object(MachineConfig *config, const char *text, GErr
     g_autofree char *help = object_option_help(text, &unknown);
 
     if (unknown) {
-        g_propagate_prefixed_error(error, unknown, "-object: ");
+        g_propagate_error(error, unknown);
         return OPTIONS_ERROR;
     }
     if (help) {
@@ -209,20 +209,20 @@ static OptionsResult handle_net(MachineConfig *config, const char *text, GError 
 static const Option options[] = {
     { .help = "Machine" },
     { "m", .argument = "[size=]N[B|K|M|G|T][,slots=N,maxmem=SIZE]", .handle = memory_option,
-      .help = "boot RAM, MiB without a suffix (default 128M); slots: sockets for memory that is\n"
+      .help = "boot RAM, MiB without a suffix (default 128M); slots: sockets for memory that is "
               "plugged in later, maxmem: the most that all of it may add up to" },
     { "smp", .argument = "[cpus=]N", .handle = smp_option,
       .help = "CPUs (default 1); sockets=1,cores=N,threads=1,maxcpus=N are understood" },
     { "cpu", .argument = "host[,+FEATURE][,-FEATURE]", .handle = handle_cpu,
       .help = "what the guest sees of the host's CPU (default host); help: the features" },
     { "machine", "M", .argument = "[type=]pc[,PROPERTY=VALUE]...", .handle = machine_option,
-      .help = "the board: accel=kvm, dtb=on|off, dumpdtb=FILE, dump-memory-map=FILE,\n"
+      .help = "the board: accel=kvm, dtb=on|off, dumpdtb=FILE, dump-memory-map=FILE, "
               "memory-backend=ID; help: what they mean" },
     { "accel", .argument = "kvm[,device=PATH]", .handle = accel_option,
       .help = "what runs the guest: KVM, by its device file (default /dev/kvm)" },
     { "enable-kvm", .handle = handle_enable_kvm, .help = "the same as -accel kvm, the default" },
     { "object", .argument = "TYPE,id=ID[,PROPERTY=VALUE]...", .handle = handle_object,
-      .help = "make a host object, such as a memory backend; help: the types; TYPE,help: the\n"
+      .help = "make a host object, such as a memory backend; help: the types; TYPE,help: the "
               "properties of one" },
     { "name", .argument = "NAME", .handle = handle_name, .help = "the machine's name, for people" },
 
@@ -235,7 +235,7 @@ static const Option options[] = {
 
     { .help = "Consoles and devices" },
     { "serial", .argument = "BACKEND", .handle = handle_serial,
-      .help = "the serial port's other end: stdio, mon:stdio, file:PATH,\n"
+      .help = "the serial port's other end: stdio, mon:stdio, file:PATH, "
               "unix:PATH[,server=on|off][,wait=on|off], pty, null or none (default stdio)" },
     { "nographic", FLAG_AT(nographic), .help = "the serial port on the terminal, as by default" },
     { "nodefaults", FLAG_AT(nodefaults), .help = "no serial port unless -serial asks for one" },
@@ -244,7 +244,8 @@ static const Option options[] = {
     { "vga", .argument = "none", .handle = handle_vga, .help = "there is no graphics card" },
     { "nic", "net", .argument = "none", .handle = handle_net, .help = "there is no network" },
     { "parallel", .argument = "none", .handle = handle_parallel, .help = "there is no such port" },
-    { "no-user-config", .handle = handle_no_user_config, .help = "there are no configuration files" },
+    { "no-user-config", .handle = handle_no_user_config,
+      .help = "there are no configuration files" },
 
     { .help = "Running" },
     { "no-reboot", FLAG_AT(no_reboot), .help = "end when the guest resets the machine" },
@@ -259,12 +260,35 @@ static const Option options[] = {
     { "version", .handle = handle_version, .help = "the version" },
 };
 
-/* Column of -help at which the explanations start. */
-#define HELP_COLUMN 28
+/* Columns of -help: where explanations start, and where lines end. */
+#define HELP_COLUMN 26
+#define HELP_WIDTH  79
+
+/* Appends @text with line breaks, from column HELP_COLUMN on; the output stands at @column. */
+static void append_wrapped(GString *out, gsize column, const char *text)
+{
+    g_auto(GStrv) words = g_strsplit(text, " ", 0);
+
+    g_string_append_printf(out, "%*s", (int)(HELP_COLUMN - column), "");
+    column = HELP_COLUMN;
+    for (int i = 0; words[i]; i++) {
+        gsize len = strlen(words[i]);
+
+        if (column > HELP_COLUMN && column + 1 + len > HELP_WIDTH) {
+            g_string_append_printf(out, "\n%*s", HELP_COLUMN, "");
+            column = HELP_COLUMN;
+        } else if (i > 0) {
+            g_string_append_c(out, ' ');
+            column++;
+        }
+        g_string_append(out, words[i]);
+        column += len;
+    }
+    g_string_append_c(out, '\n');
+}
 
 static void append_help(GString *out, const Option *o)
 {
-    g_auto(GStrv) lines = g_strsplit(o->help, "\n", 0);
     gsize start = out->len;
 
     g_string_append_printf(out, "  -%s", o->name);
@@ -278,17 +302,14 @@ static void append_help(GString *out, const Option *o)
         g_string_append_c(out, '\n');
         start = out->len;
     }
-    for (int i = 0; lines[i]; i++) {
-        g_string_append_printf(out, "%*s%s\n", (int)(start + HELP_COLUMN - out->len), "", lines[i]);
-        start = out->len;
-    }
+    append_wrapped(out, out->len - start, o->help);
 }
 
 char *options_help(void)
 {
     GString *out = g_string_new("Usage: tessera -kernel FILE [OPTION]...\n"
-                                "Starts a virtual machine on KVM. Each option may be written with "
-                                "one dash or two.\n");
+                                "Starts a virtual machine on KVM. Each option may have one dash or "
+                                "two.\n");
 
     for (size_t i = 0; i < G_N_ELEMENTS(options); i++) {
         if (options[i].name) {
@@ -432,16 +453,11 @@ static bool check_together(const MachineConfig *config, GError **error)
                     "nothing to boot: give -kernel FILE (-help lists all options)");
         return false;
     }
-    if (config->serials->len > 1) {
-        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
-                    "-serial %s: the board has one serial port, and it is connected to '%s' already",
-                    (char *)config->serials->pdata[1], (char *)config->serials->pdata[0]);
-        return false;
-    }
     return true;
 }
 
-OptionsResult options_parse(int argc, char *const argv[], MachineConfig **ret_config, GError **error)
+OptionsResult options_parse(int argc, char *const argv[], MachineConfig **ret_config,
+                            GError **error)
 {
     g_autoptr(MachineConfig) config = machine_config_new();
 

@@ -22,8 +22,8 @@ typedef struct SmpOption {
 
 static bool refuse(GError **error, const char *key, uint64_t value, const char *rule)
 {
-    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "-smp %s=%" G_GUINT64_FORMAT ": %s", key,
-                value, rule);
+    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "-smp %s=%" G_GUINT64_FORMAT ": %s",
+                key, value, rule);
     return false;
 }
 
@@ -32,7 +32,7 @@ static bool check(const SmpOption *smp, GError **error)
     g_autofree char *rule = NULL;
 
     if (smp->sockets != 1) {
-        return refuse(error, "sockets", smp->sockets, "all CPUs are cores of one socket: sockets=1");
+        return refuse(error, "sockets", smp->sockets, "CPUs are cores of one socket: sockets=1");
     }
     if (smp->threads != 1) {
         return refuse(error, "threads", smp->threads, "a core has one thread: threads=1");
@@ -43,7 +43,7 @@ static bool check(const SmpOption *smp, GError **error)
         return refuse(error, "cores", smp->cores, rule);
     }
     if (smp->maxcpus != smp->cpus) {
-        rule = g_strdup_printf("CPUs cannot be added while the guest runs: maxcpus=%" G_GUINT64_FORMAT,
+        rule = g_strdup_printf("no CPU comes or goes while it runs: maxcpus=%" G_GUINT64_FORMAT,
                                smp->cpus);
         return refuse(error, "maxcpus", smp->maxcpus, rule);
     }
