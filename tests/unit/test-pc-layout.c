@@ -206,7 +206,15 @@ static void test_pc_layout_numbers_that_overflow(void **state)
     g_free(expect_refused(UINT64_C(1) << 63, 0, 0, 52, TESSERA_ERROR_LIMIT));
     g_free(expect_refused(GIB, 256, UINT64_MAX, 52, TESSERA_ERROR_LIMIT));
     g_free(expect_refused(UINT64_MAX - PAGE, 256, UINT64_MAX, 52, TESSERA_ERROR_LIMIT));
-    g_free(expect_refused(UINT64_MAX, 256, UINT64_MAX, 64, TESSERA_ERROR_LIMIT));
+}
+
+static void test_pc_layout_no_more_than_52_bits(void **state)
+{
+    g_autofree char *message = expect_refused(most_ram(52) + PAGE, 0, 0, 64, TESSERA_ERROR_LIMIT);
+
+    assert_int_equal(named_size(message, "at most -m "), most_ram(52));
+    expect_fits(most_ram(52), 0, 0, 64);
+    g_free(expect_refused(UINT64_MAX, 256, UINT64_MAX, 255, TESSERA_ERROR_LIMIT));
 }
 
 static void test_pc_layout_values_out_of_range(void **state)
@@ -288,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_pc_layout_largest_window_to_the_page),
         cmocka_unit_test(test_pc_layout_slots_alone_do_not_fit),
         cmocka_unit_test(test_pc_layout_numbers_that_overflow),
+        cmocka_unit_test(test_pc_layout_no_more_than_52_bits),
         cmocka_unit_test(test_pc_layout_values_out_of_range),
         cmocka_unit_test(test_pc_layout_random),
     };

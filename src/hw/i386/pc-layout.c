@@ -6,6 +6,9 @@
 #include "tessera/util/error.h"
 #include "tessera/util/size.h"
 
+/* What an x86-64 processor can have (Intel SDM volume 3, section 4.1.4); more is not believed. */
+#define PHYS_BITS_MAX 52u
+
 typedef unsigned __int128 Wide; /* sums that a user may drive beyond 2^64 */
 
 static Wide round_up(Wide value, uint64_t align)
@@ -89,7 +92,8 @@ bool pc_layout(uint64_t ram_size, unsigned slots, uint64_t maxmem, unsigned phys
 {
     uint64_t below = MIN(ram_size, PC_LOW_RAM_END_MAX);
     uint64_t above = ram_size - below;
-    Wide limit = (Wide)1 << MIN(phys_bits, 63u);
+    unsigned bits = MIN(phys_bits, PHYS_BITS_MAX);
+    Wide limit = (Wide)1 << bits;
     Wide ram_end = above ? (Wide)PC_ABOVE_4G_BASE + above : below;
     Wide base = round_up(MAX(ram_end, PC_ABOVE_4G_BASE), PC_DEVICE_MEMORY_ALIGN);
     Wide size = 0;
@@ -98,13 +102,13 @@ bool pc_layout(uint64_t ram_size, unsigned slots, uint64_t maxmem, unsigned phys
         return false;
     }
     if (ram_end > limit) {
-        set_ram_too_large(ram_size, phys_bits, error);
+        set_ram_too_large(ram_size, bits, error);
         return false;
     }
     if (slots) {
         size = (Wide)(maxmem - ram_size) + (Wide)slots * PC_GIB;
         if (base + size > limit) {
-            set_window_too_large(base, size, slots, phys_bits, ram_size, maxmem, error);
+            set_window_too_large(base, size, slots, bits, ram_size, maxmem, error);
             return false;
         }
     }
