@@ -76,6 +76,21 @@ static void frame_pop(AccessFrame *f, Access *a)
     }
 }
 
+/* Writes that the guest made before this access, and that wait in a queue, come first. */
+static void flush_coalesced(const Access *a, const MemoryRegion *mr)
+{
+    const CoalescedFlush *f;
+
+    if (G_LIKELY(!atomic_load_explicit(&mr->flush_coalesced, memory_order_relaxed)) ||
+        a->attrs.debug) {
+        return;
+    }
+    f = rcu_dereference_ptr(&mr->ms->coalesced_flush);
+    if (f) {
+        f->flush(f->opaque);
+    }
+}
+
 static uint64_t clamp_to_tile(const DispatchSection *s, hwaddr addr, uint64_t len)
 {
     return MIN(len - 1, s->last - addr) + 1;
@@ -134,6 +149,7 @@ static uint64_t read_slow(Access *a, const DispatchSection *s, hwaddr addr, uint
                           uint64_t len)
 {
     AccessFrame frame;
+    hwaddr offset;
     uint64_t n;
 
     if (!s->mr) {
@@ -150,8 +166,10 @@ static uint64_t read_slow(Access *a, const DispatchSection *s, hwaddr addr, uint
         return n;
     }
     n = io_bytes(a, s, addr, len);
+    offset = region_offset(s, addr);
     frame_push(&frame, s->mr);
-    a->result |= memory_io_read(frame.mr, region_offset(s, addr), buf, n, a->attrs);
+    flush_coalesced(a, frame.mr); /* may edit the map: @s is not used any more */
+    a->result |= memory_io_read(frame.mr, offset, buf, n, a->attrs);
     frame_pop(&frame, a);
     return n;
 }
@@ -192,6 +210,7 @@ static uint64_t write_slow(Access *a, const DispatchSection *s, hwaddr addr, con
                            uint64_t len)
 {
     AccessFrame frame;
+    hwaddr offset;
     uint64_t n;
 
     if (!s->mr) {
@@ -200,8 +219,10 @@ static uint64_t write_slow(Access *a, const DispatchSection *s, hwaddr addr, con
     }
     if (s->mr->ops) { /* I/O, or a ROM device in either mode */
         n = io_bytes(a, s, addr, len);
+        offset = region_offset(s, addr);
         frame_push(&frame, s->mr);
-        a->result |= memory_io_write(frame.mr, region_offset(s, addr), buf, n, a->attrs);
+        flush_coalesced(a, frame.mr);
+        a->result |= memory_io_write(frame.mr, offset, buf, n, a->attrs);
         frame_pop(&frame, a);
         return n;
     }

@@ -34,6 +34,8 @@ struct MemorySystem {
 
     _Atomic uint64_t rom_writes; /* dropped */
 
+    _Atomic(const CoalescedFlush *) coalesced_flush; /* NULL: nobody queues writes */
+
     pthread_mutex_t stats_lock; /* guards the two below */
     MemoryCommitStats last_stats;
     MemoryCommitStats total_stats;

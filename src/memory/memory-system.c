@@ -73,6 +73,11 @@ void memory_system_unlock(MemorySystem *ms)
     }
 }
 
+void memory_system_set_coalesced_flush(MemorySystem *ms, const CoalescedFlush *flush)
+{
+    rcu_publish(&ms->coalesced_flush, flush);
+}
+
 void memory_system_set_failed_handler(MemorySystem *ms,
                                       void (*handler)(void *opaque, const GError *commit_error,
                                                       const GError *revert_error),

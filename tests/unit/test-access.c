@@ -605,6 +605,39 @@ static void test_address_space_rw_big_endian_value(void **state)
     assert_int_equal(d.calls[2].value, 0x0102);
 }
 
+/* --- Writes that wait in a queue --- */
+
+static void count_flush(void *opaque)
+{
+    ++*(unsigned *)opaque;
+}
+
+static void test_flush_coalesced_before_regions_that_demand_it(void **state)
+{
+    AccessFixture *f = *state;
+    unsigned flushes = 0;
+    const CoalescedFlush flush = { count_flush, &flushes };
+    MemTxAttrs debug = { .debug = true };
+    ByteDevice d, plain;
+
+    byte_device_init(&d);
+    byte_device_init(&plain);
+    memory_region_set_flush_coalesced(access_fixture_add_device(f, 0, 0x10, &d), true);
+    access_fixture_add_device(f, 0x100, 0x10, &plain);
+    memory_system_set_coalesced_flush(f->ms, &flush);
+    address_space_ldub(f->as, 0, NONE, NULL);
+    assert_int_equal(flushes, 1);
+    address_space_stb(f->as, 4, 1, NONE, NULL);
+    assert_int_equal(flushes, 2);
+    address_space_ldub(f->as, 0x100, NONE, NULL); /* does not demand it */
+    address_space_ldub(f->as, 0, debug, NULL);    /* must have no side effect */
+    assert_int_equal(flushes, 2);
+    memory_system_set_coalesced_flush(f->ms, NULL);
+    address_space_ldub(f->as, 0, NONE, NULL);
+    assert_int_equal(flushes, 2);
+    assert_int_equal(d.n_calls, 4);
+}
+
 /* --- The most recently used section --- */
 
 static void test_lookup_many_spaces_alternate(void **state)
@@ -643,6 +676,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        T(test_flush_coalesced_before_regions_that_demand_it),
         T(test_address_space_rw_ram_across_tiles),
         T(test_address_space_rw_hole_in_the_middle),
         T(test_address_space_rw_nothing_assigned),

@@ -74,6 +74,23 @@ void memory_system_set_failed_handler(MemorySystem *ms,
                                       void *opaque);
 
 /**
+ * struct CoalescedFlush - who holds writes that the guest has made and no device has seen yet
+ * @flush: brings them to their devices; called before an access to a region that demands it
+ *      (memory_region_set_flush_coalesced()), on any thread, inside a read section. Must return at
+ *      once when this thread holds the machine lock or is already delivering them
+ */
+typedef struct CoalescedFlush {
+    void (*flush)(void *opaque);
+    void *opaque;
+} CoalescedFlush;
+
+/**
+ * memory_system_set_coalesced_flush() - @flush is not copied and lives until another one, or NULL, is
+ * set and a grace period has passed
+ */
+void memory_system_set_coalesced_flush(MemorySystem *ms, const CoalescedFlush *flush);
+
+/**
  * struct MemoryCommitStats - what one commit cost
  *
  * Totals since memory_system_new() come from memory_system_total_stats().

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include "tessera/accel/kvm/kvm.h"
 #include "tessera/memory/listener.h"
+#include "tessera/memory/memory-system.h"
 
 /* Names that the kernel headers of Debian 12 lack. */
 #ifndef KVM_CAP_DISABLE_QUIRKS2
@@ -127,6 +128,9 @@ struct Kvm {
     KvmTrace trace;
     bool irqchip;
     MemorySystem *ms; /* of the spaces that are attached, else NULL */
+    AddressSpace *memory;
+    AddressSpace *io;
+    CoalescedFlush flush;
 
     const KvmParkOps *park_ops;
     void *park_opaque;
