@@ -42,11 +42,6 @@ static bool zone_equal(const Zone *a, const Zone *b)
     return a->addr == b->addr && a->size == b->size;
 }
 
-static bool zone_contains(const Zone *outer, const Zone *inner)
-{
-    return inner->addr >= outer->addr && inner->addr + inner->size <= outer->addr + outer->size;
-}
-
 static bool take_zone(GArray *zones, const Zone *z)
 {
     for (guint i = 0; i < zones->len; i++) {
@@ -64,7 +59,7 @@ static void copy_zones(GArray *to, const GArray *from)
     g_array_append_vals(to, from->data, from->len);
 }
 
-/* What is in @from and not in @without, each as often as it is more often there. */
+/* What is in @from and not in @without. */
 static GArray *zones_without(const GArray *from, const GArray *without)
 {
     GArray *rest = g_array_new(FALSE, FALSE, sizeof(Zone));
@@ -81,16 +76,11 @@ static int remove_zone(ZoneListener *zl, const Zone *z)
     Zone gone = *z;
     int ret = kvm_vm_ioctl(zl->kvm, KVM_UNREGISTER_COALESCED_MMIO, &gone);
 
-    if (ret < 0) {
-        return ret;
+    /* The kernel drops every zone that contains the one named: a view has no zone inside another. */
+    if (ret >= 0) {
+        take_zone(zl->kernel, &gone);
     }
-    /* The kernel drops every zone that contains the one named. */
-    for (guint i = zl->kernel->len; i > 0; i--) {
-        if (zone_contains(&g_array_index(zl->kernel, Zone, i - 1), &gone)) {
-            g_array_remove_index_fast(zl->kernel, i - 1);
-        }
-    }
-    return 0;
+    return ret;
 }
 
 static int add_zone(ZoneListener *zl, const Zone *z)
