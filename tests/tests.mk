@@ -33,7 +33,10 @@ GUEST_SCRIPTS := $(wildcard tests/guest/test-*.sh)
 
 $(GUEST_TESTS): $B/%: $B/%.o $(GUEST_SUPPORT) $(LIB_OBJS) $B/flags
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(GUEST_SUPPORT) $(LIB_OBJS) $(PKG_LIBS) -lcmocka
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(PKG_LIBS) -lcmocka
+
+# One of them runs the unit tests' model KVM beside the kernel's.
+$B/tests/guest/test-kvm-real: $(KVM_SUPPORT)
 
 # A payload is one file, .S or .c, linked with payloads/support/* by the one linker script into
 # NAME.elf; NAME.bin is the same as a flat image. Integer code only: the interpreter of a KVM
