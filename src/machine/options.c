@@ -437,6 +437,21 @@ static OptionsResult apply(const Option *o, MachineConfig *config, const char *a
     return OPTIONS_RUN;
 }
 
+/*
+ * Without a size of its own, -m has that of the object which becomes boot RAM. What is wrong with the
+ * object, or that there is none of that id, is said when it is made.
+ */
+static void take_size_of_backend(MachineConfig *config)
+{
+    for (unsigned i = 0; i < config->objects->len; i++) {
+        g_autoptr(Keyval) kv = keyval_parse(config->objects->pdata[i], "qom-type", NULL);
+
+        if (kv && g_strcmp0(keyval_get(kv, "id"), config->memory_backend) == 0) {
+            keyval_get_size(kv, "-object", "size", 1, &config->ram_size, NULL);
+        }
+    }
+}
+
 /* What only all options together can break. */
 static bool check_together(const MachineConfig *config, GError **error)
 {
@@ -486,6 +501,9 @@ OptionsResult options_parse(int argc, char *const argv[], MachineConfig **ret_co
     }
     if (!check_together(config, error)) {
         return OPTIONS_ERROR;
+    }
+    if (config->memory_backend && !config->ram_size_given) {
+        take_size_of_backend(config);
     }
     *ret_config = g_steal_pointer(&config);
     return OPTIONS_RUN;

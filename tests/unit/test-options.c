@@ -355,6 +355,33 @@ static void test_options_parse_machine(void **state)
     expect_refused("-machine pc,=", "-machine", NULL);
 }
 
+static void test_options_parse_size_of_backend(void **state)
+{
+    static const struct {
+        const char *line;
+        uint64_t size;
+    } cases[] = {
+        { "-machine memory-backend=m -object memory-backend-ram,id=m,size=2G", 2 * GIB },
+        { "-object memory-backend-ram,size=64M,id=m -machine memory-backend=m", 64 * MIB },
+        { "-object a,id=n,size=64M -object a,id=m,size=3M -M memory-backend=m", 3 * MIB },
+        { "-object a,id=m,size=2G -M memory-backend=m -m slots=1,maxmem=4G", 2 * GIB },
+        { "-object a,id=m,size=2G -M memory-backend=m -m 1G", GIB },
+        { "-object a,id=m,size=2G", 128 * MIB },
+        { "-object a,id=n,size=2G -M memory-backend=m", 128 * MIB },
+        { "-object a,id=m -M memory-backend=m", 128 * MIB },
+        { "-object a,id=m,size=x -M memory-backend=m", 128 * MIB },
+        { "-object = -M memory-backend=m", 128 * MIB },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(MachineConfig) c = expect_run(cases[i].line);
+
+        if (c->ram_size != cases[i].size) {
+            fail_msg("'%s' gave %" G_GUINT64_FORMAT, cases[i].line, c->ram_size);
+        }
+    }
+}
+
 static void test_options_parse_accel(void **state)
 {
     g_autoptr(MachineConfig) plain = expect_run("-accel kvm -enable-kvm");
@@ -569,6 +596,7 @@ int main(void)
         cmocka_unit_test(test_options_parse_missing_argument),
         cmocka_unit_test(test_options_parse_smp),
         cmocka_unit_test(test_options_parse_machine),
+        cmocka_unit_test(test_options_parse_size_of_backend),
         cmocka_unit_test(test_options_parse_accel),
         cmocka_unit_test(test_options_parse_what_is_not_there),
         cmocka_unit_test(test_options_parse_answers),

@@ -12,8 +12,9 @@
 /**
  * struct MachineConfig - one machine, before it is made
  * @name: -name, or NULL
- * @ram_size: -m size: bytes, a whole number of host pages, 1 MiB or more; default 128 MiB
- * @ram_size_given: -m gave a size; otherwise a memory backend's own size is meant
+ * @ram_size: -m size: bytes, a whole number of host pages, 1 MiB or more; without one the size that
+ *      the -object of @memory_backend says, as it stands there; default 128 MiB
+ * @ram_size_given: -m gave a size
  * @memory_slots, @maxmem: -m slots=,maxmem=: DIMM sockets (0..256) and the end of growth in bytes
  *      (0 when there are no slots, else >= @ram_size)
  * @cpus: -smp: 1 or more
