@@ -230,6 +230,8 @@ static void test_plan_neighbours_that_run_on_are_one_slot(void **state)
 
     assert_plan(NULL, 0, t, 2, 10, "+");
     assert_plan(NULL, 0, other, 2, 10, "++");
+    t[1].mr = MR(1); /* a slot is named after one region */
+    assert_plan(NULL, 0, t, 2, 10, "++");
 }
 
 /* Above 2^31 - 1 pages a slot is cut, at a multiple of 1 GiB of its GPA. */

@@ -315,6 +315,34 @@ static void test_slots_compact_elsewhere(void **state)
     assert_int_equal(model_vm_slots(f->vm)->len, 2);
 }
 
+/*
+ * One slot maps three tiles that differ only in what KVM does not know; then a part of the middle one
+ * becomes read-only:
+ *
+ *   tiles   |..ram..|..nonvolatile..|..ram..|
+ *   slots   |---------------0---------------|
+ *   slots   |-------1-------|-0-|-----2-----|    4 ioctls, parked
+ */
+static void test_slots_one_of_several_tiles_changes(void **state)
+{
+    VmFixture *f = *state;
+    MemoryRegion *ram = vm_fixture_ram(f, "ram", 64 * PAGE);
+    MemoryRegion *middle = vm_fixture_alias(f, "middle", ram, 16 * PAGE, 32 * PAGE);
+    MemoryRegion *part = vm_fixture_alias(f, "part", ram, 32 * PAGE, 4 * PAGE);
+
+    assert_true(memory_region_set_nonvolatile(middle, true, NULL));
+    assert_true(memory_region_set_readonly(part, true, NULL));
+    memory_region_transaction_begin(f->ms);
+    vm_fixture_put(f, ram, 0, 0);
+    vm_fixture_put(f, middle, 16 * PAGE, 1);
+    assert_true(memory_region_transaction_commit(f->ms, NULL));
+    assert_int_equal(model_vm_slots(f->vm)->len, 1);
+    start_counting(f);
+    vm_fixture_put(f, part, 32 * PAGE, 2);
+    assert_counted(f, 4, 1);
+    assert_int_equal(model_vm_slots(f->vm)->len, 3);
+}
+
 static void test_slots_ids_are_used_again(void **state)
 {
     VmFixture *f = *state;
@@ -542,20 +570,14 @@ static unsigned run_world(uint64_t seed, unsigned nr_slots, unsigned transaction
     }
     w.r = test_random_new("slot layouts", seed);
     w.gaps = g_array_new(FALSE, TRUE, sizeof(uint64_t));
-    w.f = vm_fixture_new();
+    w.f = vm_fixture_new_detached();
     model_vm_set_slot_hook(w.f->vm, note_gaps, &w);
-    if (!nr_slots) {
-        make_regions(&w);
-    } else {
+    make_regions(&w);
+    for (unsigned i = 2; nr_slots && i < REGIONS; i++) {
         /* All at once would not fit. */
-        model_kvm_set_cap(KVM_CAP_NR_MEMSLOTS, MODEL_KVM_NR_SLOTS);
-        w.f->kvm->caps.nr_slots = MODEL_KVM_NR_SLOTS;
-        make_regions(&w);
-        for (unsigned i = 0; i < REGIONS; i++) {
-            assert_true(memory_region_set_enabled(w.regions[i], i < 4, NULL));
-        }
-        w.f->kvm->caps.nr_slots = nr_slots;
+        assert_true(memory_region_set_enabled(w.regions[i], false, NULL));
     }
+    assert_true(kvm_attach_memory(w.f->kvm, w.f->memory, w.f->io, NULL));
     for (unsigned i = 0; i < transactions; i++) {
         random_transaction(&w);
     }
@@ -609,6 +631,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_slots_exhausted, setup_three_slots, teardown),
         cmocka_unit_test_setup_teardown(test_slots_move_at_the_limit, setup_three_slots, teardown),
         cmocka_unit_test_setup_teardown(test_slots_compact_elsewhere, setup_three_slots, teardown),
+        WITH_VM(test_slots_one_of_several_tiles_changes),
         WITH_VM(test_slots_ids_are_used_again),
         cmocka_unit_test(test_slots_attach_late_and_detach),
         WITH_VM(test_slots_dump),

@@ -79,7 +79,7 @@ void kvm_for_each_slot(Kvm *kvm, void (*fn)(const KvmSlotInfo *slot, void *opaqu
 /** kvm_dump_slots() - the same as text: one line each */
 void kvm_dump_slots(Kvm *kvm, GString *out);
 
-/** struct KvmStats - totals */
+/** struct KvmStats - totals while memory is attached. Machine lock */
 typedef struct KvmStats {
     uint64_t slot_ioctls;
     uint64_t parks;                /* times the vCPUs were held for a slot change */

@@ -72,5 +72,6 @@ int model_get_msr_index_list(struct kvm_msr_list *list);
 void model_lock(void);
 void model_unlock(void);
 unsigned model_phys_bits(void);
+uint32_t model_nr_slots(void);
 
 #endif

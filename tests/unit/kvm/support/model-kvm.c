@@ -127,6 +127,11 @@ static int check_extension(int cap)
     return 0;
 }
 
+uint32_t model_nr_slots(void)
+{
+    return (uint32_t)check_extension(KVM_CAP_NR_MEMSLOTS);
+}
+
 int model_kvm_cap(int cap)
 {
     int value;

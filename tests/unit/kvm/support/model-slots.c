@@ -36,7 +36,7 @@ static int check_numbers(const struct kvm_userspace_memory_region *m)
     if (m->userspace_addr > USER_HOST_END || m->memory_size > USER_HOST_END - m->userspace_addr) {
         return -EINVAL;
     }
-    if ((m->slot >> 16) != 0 || m->slot >= (uint32_t)MODEL_KVM_NR_SLOTS) {
+    if ((m->slot >> 16) != 0 || m->slot >= model_nr_slots()) {
         return -EINVAL;
     }
     if (m->guest_phys_addr + m->memory_size < m->guest_phys_addr) {
@@ -119,7 +119,7 @@ int model_get_dirty_log(ModelVm *vm, const struct kvm_dirty_log *log)
 {
     const ModelSlot *s = find_slot(vm, log->slot);
 
-    if ((log->slot >> 16) != 0 || log->slot >= (uint32_t)MODEL_KVM_NR_SLOTS) {
+    if ((log->slot >> 16) != 0 || log->slot >= model_nr_slots()) {
         return -EINVAL;
     }
     return s && (s->flags & KVM_MEM_LOG_DIRTY_PAGES) ? 0 : -ENOENT;
