@@ -77,8 +77,9 @@ typedef enum OptionsResult {
  *
  * Errors name the option, the value, the rule it broke and what would work; an unknown option names
  * the nearest one. An option that takes one value and comes twice: the last counts; -object and
- * -serial add up, and so do the properties of -machine. "mon:stdio" comes out as "stdio": on that
- * the Ctrl-A keys always work. Context: main thread; prints nothing but the answers of OPTIONS_DONE.
+ * -serial add up, and so do the properties of -machine. "mon:stdio" comes out as "stdio",
+ * where the Ctrl-A keys work too. Context: main thread; prints nothing but the answers of
+ * OPTIONS_DONE.
  */
 OptionsResult options_parse(int argc, char *const argv[], MachineConfig **ret_config,
                             GError **error);
