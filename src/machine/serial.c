@@ -2,6 +2,7 @@
 /* What is at the other end of the machine's serial port. */
 #include "machine-internal.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include "tessera/util/error.h"
@@ -12,6 +13,16 @@ static const char *serial_spec(const MachineConfig *config)
         return config->serials->pdata[0];
     }
     return config->nodefaults ? "none" : "stdio";
+}
+
+/* A pseudo-terminal is of use to those only who learn its name. */
+static void tell_pty(Chardev *chr, const char *spec)
+{
+    if (strcmp(spec, "pty") == 0) {
+        g_autofree char *description = chardev_description(chr);
+
+        fprintf(stderr, "tessera: %s: %s\n", chardev_label(chr), description);
+    }
 }
 
 /*
@@ -45,6 +56,7 @@ bool machine_make_serial(Machine *machine, GError **error)
     if (!machine->serial0) {
         return false;
     }
+    tell_pty(machine->serial0, spec);
     if (wants_mux(spec)) {
         machine->serial_mux = chardev_mux_new(machine->serial0, on_quit_key, machine);
         machine->serial0 = chardev_mux_add_port(machine->serial_mux, "serial0");
