@@ -14,8 +14,7 @@ typedef struct FeatureWord {
 
 /*
  * Sources: Intel SDM volume 2A, CPUID; AMD APM volume 3, appendix E; spelling as in Linux's
- * /proc/cpuinfo. Bits that only a processor's owner sees (osxsave, ospke) are left out: the kernel
- * keeps them.
+ * /proc/cpuinfo. Bits that mirror CR4 (osxsave, ospke) are left out: the kernel keeps them.
  */
 static const FeatureWord words[] = {
     { 0x00000001, 0, CPUID_EDX,
@@ -82,13 +81,18 @@ static const FeatureWord words[] = {
 
 /*
  * Without the first, the second does not work and a guest kernel may trip over it. Taking the first
- * away takes the second away as well; the order lets one pass over the table follow the chains.
+ * away takes the second away as well, and what needs the second.
  */
 static const struct {
     const char *needed;
     const char *dependent;
 } dependencies[] = {
-    { "fxsr", "sse" },        { "sse", "sse2" },         { "sse2", "pni" },
+    { "fxsr", "sse" },        { "fxsr", "fxsr_opt" },    { "sse", "sse2" },
+    { "sse2", "pni" },        { "sse2", "aes" },         { "sse2", "pclmulqdq" },
+    { "sse2", "sha_ni" },     { "sse2", "gfni" },        { "pni", "ssse3" },
+    { "ssse3", "sse4_1" },    { "sse4_1", "sse4_2" },    { "sse4_2", "avx" },
+    { "pni", "sse4a" },       { "cx8", "cx16" },         { "apic", "x2apic" },
+    { "apic", "tsc_deadline_timer" },
     { "xsave", "xsaveopt" },  { "xsave", "xsavec" },     { "xsave", "xgetbv1" },
     { "xsave", "xsaves" },    { "xsave", "xfd" },        { "xsave", "avx" },
     { "xsave", "pku" },       { "xsave", "amx_tile" },   { "xsave", "mpx" },
