@@ -6,6 +6,7 @@
 #include <string.h>
 #include "kvm-internal.h"
 #include "tessera/util/error.h"
+#include "tessera/util/log.h"
 
 /* MSRs that firmware sets before it starts a kernel (Intel SDM volume 3A, sections 11.11, 11.12). */
 #define MSR_IA32_TSC          0x00000010
@@ -15,6 +16,14 @@
 #define MTRR_DEF_TYPE_WB_ON   0x806ULL /* enabled, what no range covers is write-back */
 #define MISC_ENABLE_FAST_STR  1ULL
 #define PAT_POWER_ON          0x0007040600070406ULL
+#define MSR_IA32_FEAT_CTL     0x0000003a
+
+/* MTRRs: KVM keeps them but leaves them out of its list of MSRs (SDM volume 4, table 2-2). */
+#define MSR_MTRR_VARIABLE     0x00000200
+#define MTRR_VARIABLE_COUNT   16 /* eight pairs */
+static const uint32_t fixed_mtrrs[] = {
+    0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f,
+};
 
 /* Local APIC registers (SDM volume 3A, table 10-1), byte offsets in struct kvm_lapic_state. */
 #define LAPIC_LVT_LINT0     0x350
@@ -94,26 +103,44 @@ static bool transfer_msrs(Vcpu *vcpu, unsigned long req, struct kvm_msrs *all, G
         }
         memmove(&all->entries[kept], rest->entries, done * sizeof(rest->entries[0]));
         kept += done;
-        at += done + 1;
+        at += done;
+        if (at < all->nmsrs) {
+            log_item(LOG_CPU, "vCPU %u: no MSR 0x%x", vcpu->index, all->entries[at].index);
+            at++;
+        }
     }
     all->nmsrs = kept;
     return true;
+}
+
+/* Asked for twice (a later kernel's list may have them), the MTRRs are read and written twice. */
+static void add_mtrrs(struct kvm_msrs *msrs)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(fixed_mtrrs); i++) {
+        msrs->entries[msrs->nmsrs++].index = fixed_mtrrs[i];
+    }
+    for (unsigned i = 0; i < MTRR_VARIABLE_COUNT; i++) {
+        msrs->entries[msrs->nmsrs++].index = MSR_MTRR_VARIABLE + i;
+    }
 }
 
 static struct kvm_msrs *snapshot_msrs(Vcpu *vcpu, GError **error)
 {
     g_autofree struct kvm_msr_list *list = msr_index_list(vcpu->set->kvm, error);
     g_autofree struct kvm_msrs *msrs = NULL;
+    unsigned room;
 
     if (!list) {
         return NULL;
     }
-    msrs = g_malloc0(sizeof(*msrs) + list->nmsrs * sizeof(msrs->entries[0]));
+    room = list->nmsrs + G_N_ELEMENTS(fixed_mtrrs) + MTRR_VARIABLE_COUNT;
+    msrs = g_malloc0(sizeof(*msrs) + room * sizeof(msrs->entries[0]));
     for (unsigned i = 0; i < list->nmsrs; i++) {
         if (list->indices[i] != MSR_IA32_TSC) { /* set apart: it runs */
             msrs->entries[msrs->nmsrs++].index = list->indices[i];
         }
     }
+    add_mtrrs(msrs);
     if (!transfer_msrs(vcpu, KVM_GET_MSRS, msrs, error)) {
         return NULL;
     }
@@ -163,10 +190,45 @@ void vcpu_snapshot_free(VcpuSnapshot *s)
     }
 }
 
+/* The value of an MSR at power-on; @ret_value is untouched if this vCPU has no such MSR. */
+static bool power_on_msr(const VcpuSnapshot *s, uint32_t index, uint64_t *ret_value)
+{
+    for (unsigned i = 0; i < s->msrs->nmsrs; i++) {
+        if (s->msrs->entries[i].index == index) {
+            *ret_value = s->msrs->entries[i].data;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool set_msrs(Vcpu *vcpu, const struct kvm_msr_entry *entries, unsigned n, GError **error)
+{
+    g_autofree struct kvm_msrs *msrs = g_malloc0(sizeof(*msrs) + n * sizeof(*entries));
+
+    msrs->nmsrs = n;
+    memcpy(msrs->entries, entries, n * sizeof(*entries));
+    return transfer_msrs(vcpu, KVM_SET_MSRS, msrs, error);
+}
+
+/*
+ * A guest that runs guests of its own is in VMX operation, where KVM takes no CR0 and CR4 of a reset
+ * (SDM volume 3C, section 24.8). Writing 0 to this MSR from outside ends VMX operation. SVM ends
+ * with EFER.
+ */
+static bool leave_vmx_operation(Vcpu *vcpu, GError **error)
+{
+    const struct kvm_msr_entry off = { .index = MSR_IA32_FEAT_CTL, .data = 0 };
+    uint64_t unused;
+
+    return !power_on_msr(vcpu->power_on, MSR_IA32_FEAT_CTL, &unused) ||
+           set_msrs(vcpu, &off, 1, error);
+}
+
 /*
  * Everything a running guest may have changed and that the entry state does not set. The order
- * matters: the APIC base (in sregs) before the local APIC, both before MSRs that need them; events
- * before mp_state.
+ * matters: the APIC base (in sregs) before the local APIC; MSRs between them, while the TSC deadline
+ * MSR still has the timer that it stops; events before mp_state.
  */
 static bool restore_power_on(Vcpu *vcpu, GError **error)
 {
@@ -177,7 +239,8 @@ static bool restore_power_on(Vcpu *vcpu, GError **error)
     msrs->nmsrs = s->msrs->nmsrs + 1;
     memcpy(msrs->entries, s->msrs->entries, s->msrs->nmsrs * sizeof(msrs->entries[0]));
     msrs->entries[s->msrs->nmsrs] = (struct kvm_msr_entry){ .index = MSR_IA32_TSC, .data = 0 };
-    return VCPU_CALL(vcpu, KVM_SET_SREGS, &s->sregs, error) &&
+    return leave_vmx_operation(vcpu, error) &&
+           VCPU_CALL(vcpu, KVM_SET_SREGS, &s->sregs, error) &&
            (!s->has_xcrs || VCPU_CALL(vcpu, KVM_SET_XCRS, &s->xcrs, error)) &&
            VCPU_CALL(vcpu, KVM_SET_XSAVE, s->xsave, error) &&
            transfer_msrs(vcpu, KVM_SET_MSRS, msrs, error) &&
@@ -190,16 +253,16 @@ static bool restore_power_on(Vcpu *vcpu, GError **error)
 /* MTRRs on with write-back by default, or a kernel runs uncached; an MSR that is absent is left. */
 static bool set_firmware_msrs(Vcpu *vcpu, GError **error)
 {
-    static const struct kvm_msr_entry wanted[] = {
+    struct kvm_msr_entry wanted[] = {
         { .index = MSR_MTRR_DEF_TYPE, .data = MTRR_DEF_TYPE_WB_ON },
-        { .index = MSR_IA32_MISC_ENABLE, .data = MISC_ENABLE_FAST_STR },
         { .index = MSR_IA32_PAT, .data = PAT_POWER_ON },
+        { .index = MSR_IA32_MISC_ENABLE, .data = MISC_ENABLE_FAST_STR },
     };
-    g_autofree struct kvm_msrs *msrs = g_malloc0(sizeof(*msrs) + sizeof(wanted));
+    uint64_t misc = 0;
 
-    msrs->nmsrs = G_N_ELEMENTS(wanted);
-    memcpy(msrs->entries, wanted, sizeof(wanted));
-    return transfer_msrs(vcpu, KVM_SET_MSRS, msrs, error);
+    power_on_msr(vcpu->power_on, MSR_IA32_MISC_ENABLE, &misc);
+    wanted[2].data |= misc;
+    return set_msrs(vcpu, wanted, G_N_ELEMENTS(wanted), error);
 }
 
 /* Virtual wire mode: the PICs' interrupts come through LINT0, NMI through LINT1. */
@@ -268,7 +331,7 @@ static bool set_mp_state(Vcpu *vcpu, bool runnable, GError **error)
     };
 
     if (!vcpu->power_on->has_lapic) {
-        return true; /* nobody could send INIT and SIPI: all vCPUs start runnable */
+        return true; /* the kernel knows no other state than runnable then */
     }
     return VCPU_CALL(vcpu, KVM_SET_MP_STATE, &state, error);
 }
