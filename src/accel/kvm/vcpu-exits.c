@@ -2,7 +2,7 @@
 /* What a vCPU does about each reason for which KVM_RUN returns. */
 #include "vcpu-internal.h"
 
-#include <errno.h>
+#include <linux/kvm_para.h>
 #include "kvm-internal.h"
 #include "tessera/memory/address-space.h"
 #include "tessera/util/log.h"
@@ -131,7 +131,7 @@ static ExitAction exit_msr(Vcpu *vcpu)
 static ExitAction exit_hypercall(Vcpu *vcpu)
 {
     vcpu->completion_due = true;
-    vcpu->run->hypercall.ret = -ENOSYS;
+    vcpu->run->hypercall.ret = (uint64_t)-KVM_ENOSYS;
     return EXIT_CONTINUE;
 }
 

@@ -10,11 +10,17 @@
 
 #define CACHE_LINE 64
 
-/* What keeps vCPUs out of KVM_RUN: bits of VcpuSet.hold. Parks are counted above them. */
-#define HOLD_PAUSE    (1u << 0)
-#define HOLD_QUIT     (1u << 1)
-#define HOLD_PARK_ONE (1u << 8)
+/*
+ * What keeps vCPUs out of KVM_RUN: fields of VcpuSet.hold. Looks and parks are counted: each adds
+ * its _ONE and takes it away again.
+ */
+#define HOLD_PAUSE    (1u << 0) /* until vcpu_set_resume() */
+#define HOLD_QUIT     (1u << 1) /* for ever: the threads end */
+#define HOLD_LOOK_ONE (1u << 2) /* somebody reads registers; settles vCPUs as a pause does */
+#define HOLD_PARK_ONE (1u << 8) /* a memory slot changes, or an NMI is put in */
+#define HOLD_LOOKS    (HOLD_PARK_ONE - HOLD_LOOK_ONE)
 #define HOLD_PARKS    (~(HOLD_PARK_ONE - 1))
+#define HOLD_SETTLES  (HOLD_PAUSE | HOLD_LOOKS) /* under these a vCPU completes its last exit */
 
 typedef struct VcpuSnapshot VcpuSnapshot;
 
@@ -41,7 +47,7 @@ typedef struct Vcpu {
     VcpuSnapshot *power_on; /* state right after creation */
     bool fresh;             /* has not run since creation: reset need not restore it */
     bool stuck;             /* failed or halted for ever: stays out until reset. Under set->lock */
-    bool settled;           /* held by a pause, its last exit complete. Under set->lock */
+    bool settled;           /* waits, its last exit complete. Own thread's, under set->lock */
 
     _Alignas(CACHE_LINE) _Atomic unsigned in_guest; /* inside KVM_RUN, or about to be */
     bool completion_due; /* the last exit is finished only by the next KVM_RUN. Own thread */
@@ -62,8 +68,9 @@ struct VcpuSet {
     /* Read by every vCPU before each KVM_RUN, written seldom. */
     _Alignas(CACHE_LINE) _Atomic unsigned hold;
     _Alignas(CACHE_LINE) pthread_mutex_t lock; /* guards changes of hold, and `stuck`, `settled` */
-    pthread_cond_t released;                   /* hold got fewer bits */
+    pthread_cond_t released;                   /* hold changed: what a vCPU waits for */
     pthread_cond_t outside;                    /* a vCPU left the guest, or settled */
+    _Atomic uint64_t coalesced_at_pause;       /* writes drained by vcpu_set_pause() */
 };
 
 /* What an exit handler wants next. */
@@ -78,8 +85,21 @@ void *vcpu_thread(void *opaque);
 /** vcpu_install_kick_handler() - the signal that ends KVM_RUN needs a handler; idempotent */
 bool vcpu_install_kick_handler(GError **error);
 
-/** vcpu_set_kick_all() - whoever is in the guest leaves it soon */
-void vcpu_set_kick_all(VcpuSet *set);
+/**
+ * vcpu_thread_create() - starts vcpu_thread(); it takes no signal but the kick and those that its
+ * own faults raise. Returns: 0 or an errno
+ */
+int vcpu_thread_create(Vcpu *vcpu);
+
+/** vcpu_set_quit() - the threads end as soon as they are out of the guest and of handlers */
+void vcpu_set_quit(VcpuSet *set);
+
+/**
+ * vcpu_set_look() / vcpu_set_end_look() - between them every vCPU is out of KVM_RUN with its last
+ * exit complete, whatever pauses and resumes meanwhile; they nest. Not on a vCPU's thread (asserted)
+ */
+void vcpu_set_look(VcpuSet *set);
+void vcpu_set_end_look(VcpuSet *set);
 
 /** vcpu_set_park() / vcpu_set_unpark() - KvmParkOps; @opaque: the VcpuSet. They nest */
 void vcpu_set_park(void *opaque);

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include "kvm-internal.h"
 #include "tessera/memory/address-space.h"
+#include "tessera/memory/memory-system.h"
 
 #define CODE_BYTES 16
 
@@ -70,12 +71,29 @@ void vcpu_report_registers(Vcpu *vcpu, GString *out)
     report_system(&sregs, out);
 }
 
+/* One byte that the guest sees at @linear, if it is memory: a look must not disturb a device. */
+static bool peek(Vcpu *vcpu, uint64_t linear, uint8_t *ret_byte)
+{
+    MemorySystem *ms = address_space_system(vcpu->set->memory);
+    struct kvm_translation tr = { .linear_address = linear };
+    const uint8_t *host;
+
+    if (kvm_vcpu_ioctl(vcpu->set->kvm, vcpu->fd, KVM_TRANSLATE, &tr) < 0 || !tr.valid) {
+        return false;
+    }
+    memory_system_lock(ms);
+    host = address_space_ram_host(vcpu->set->memory, tr.physical_address, 1);
+    if (host) {
+        *ret_byte = *host;
+    }
+    memory_system_unlock(ms);
+    return host != NULL;
+}
+
 void vcpu_report_code(Vcpu *vcpu, GString *out)
 {
-    MemTxAttrs attrs = { .debug = true };
     struct kvm_regs regs;
     struct kvm_sregs sregs;
-    struct kvm_translation tr;
 
     if (kvm_vcpu_ioctl(vcpu->set->kvm, vcpu->fd, KVM_GET_REGS, &regs) < 0 ||
         kvm_vcpu_ioctl(vcpu->set->kvm, vcpu->fd, KVM_GET_SREGS, &sregs) < 0) {
@@ -85,10 +103,7 @@ void vcpu_report_code(Vcpu *vcpu, GString *out)
     for (unsigned i = 0; i < CODE_BYTES; i++) {
         uint8_t byte;
 
-        tr = (struct kvm_translation){ .linear_address = sregs.cs.base + regs.rip + i };
-        if (kvm_vcpu_ioctl(vcpu->set->kvm, vcpu->fd, KVM_TRANSLATE, &tr) < 0 || !tr.valid ||
-            address_space_read(vcpu->set->memory, tr.physical_address, attrs, &byte, 1) !=
-                MEMTX_OK) {
+        if (!peek(vcpu, sregs.cs.base + regs.rip + i, &byte)) {
             g_string_append(out, i ? " (ends here)" : " no memory there");
             break;
         }

@@ -96,10 +96,10 @@ static ExitAction complete_exit(Vcpu *vcpu)
         int ret;
 
         vcpu->completion_due = false;
-        if (!enter_guest(vcpu, HOLD_PAUSE)) {
+        if (!enter_guest(vcpu, HOLD_SETTLES)) {
             leave_guest(vcpu);
             vcpu->completion_due = true;
-            return EXIT_CONTINUE; /* a park came first: the pause waits for its end */
+            return EXIT_CONTINUE; /* a park came first: completion waits for its end */
         }
         set_immediate_exit(vcpu, 1);
         ret = run_once(vcpu);
@@ -109,6 +109,13 @@ static ExitAction complete_exit(Vcpu *vcpu)
         }
     }
     return EXIT_CONTINUE;
+}
+
+/* Has this vCPU something to complete, and may it? Under set->lock. */
+static bool completes_now(Vcpu *vcpu, unsigned hold)
+{
+    return vcpu->completion_due && !vcpu->stuck && (hold & HOLD_SETTLES) &&
+           !(hold & ~HOLD_SETTLES);
 }
 
 /* Waits until nothing holds this vCPU. Returns false when it has to end. */
@@ -123,20 +130,17 @@ static bool wait_released(Vcpu *vcpu)
     for (;;) {
         unsigned hold = atomic_load(&set->hold);
 
-        if (hold & HOLD_QUIT) {
+        if ((hold & HOLD_QUIT) || (hold == 0 && !vcpu->stuck)) {
             break;
         }
-        if (hold == HOLD_PAUSE && vcpu->completion_due && !vcpu->stuck) {
+        if (completes_now(vcpu, hold)) {
             pthread_mutex_unlock(&set->lock);
             action = complete_exit(vcpu);
             pthread_mutex_lock(&set->lock);
             vcpu->stuck = action == EXIT_STUCK;
             continue;
         }
-        if (hold == 0 && !vcpu->stuck) {
-            break;
-        }
-        if ((hold & HOLD_PAUSE) && (vcpu->stuck || !vcpu->completion_due) && !vcpu->settled) {
+        if ((vcpu->stuck || !vcpu->completion_due) && !vcpu->settled) {
             vcpu->settled = true;
             pthread_cond_broadcast(&set->outside);
         }
@@ -193,17 +197,30 @@ bool vcpu_install_kick_handler(GError **error)
 void *vcpu_thread(void *opaque)
 {
     Vcpu *vcpu = opaque;
-    sigset_t others;
 
-    sigfillset(&others);
-    sigdelset(&others, KICK_SIGNAL);
-    pthread_sigmask(SIG_SETMASK, &others, NULL);
     rcu_thread_register();
     if (wait_released(vcpu)) {
         run_loop(vcpu);
     }
     rcu_thread_unregister();
     return NULL;
+}
+
+/* The new thread inherits the mask: no signal of the process can reach it before it is set. */
+int vcpu_thread_create(Vcpu *vcpu)
+{
+    static const int taken[] = { KICK_SIGNAL, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT };
+    sigset_t blocked, before;
+    int ret;
+
+    sigfillset(&blocked);
+    for (size_t i = 0; i < G_N_ELEMENTS(taken); i++) {
+        sigdelset(&blocked, taken[i]);
+    }
+    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    ret = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return ret;
 }
 
 /* Holding. */
@@ -217,13 +234,17 @@ static void wait_outside(VcpuSet *set)
     }
 }
 
-void vcpu_set_kick_all(VcpuSet *set)
+/* After a change of hold: who is in the guest leaves it, who waits looks again. Under the lock. */
+static void hold_changed(VcpuSet *set)
 {
-    for (unsigned i = 0; i < set->count; i++) {
-        if (atomic_load(&set->vcpus[i]->in_guest)) {
-            kick(set->vcpus[i]);
+    if (atomic_load(&set->hold)) {
+        for (unsigned i = 0; i < set->count; i++) {
+            if (atomic_load(&set->vcpus[i]->in_guest)) {
+                kick(set->vcpus[i]);
+            }
         }
     }
+    pthread_cond_broadcast(&set->released);
 }
 
 void vcpu_set_park(void *opaque)
@@ -232,7 +253,7 @@ void vcpu_set_park(void *opaque)
 
     pthread_mutex_lock(&set->lock);
     atomic_fetch_add(&set->hold, HOLD_PARK_ONE);
-    vcpu_set_kick_all(set);
+    hold_changed(set);
     wait_outside(set);
     pthread_mutex_unlock(&set->lock);
 }
@@ -244,7 +265,15 @@ void vcpu_set_unpark(void *opaque)
     pthread_mutex_lock(&set->lock);
     g_assert(atomic_load(&set->hold) & HOLD_PARKS);
     atomic_fetch_sub(&set->hold, HOLD_PARK_ONE);
-    pthread_cond_broadcast(&set->released);
+    hold_changed(set);
+    pthread_mutex_unlock(&set->lock);
+}
+
+void vcpu_set_quit(VcpuSet *set)
+{
+    pthread_mutex_lock(&set->lock);
+    atomic_fetch_or(&set->hold, HOLD_QUIT);
+    hold_changed(set);
     pthread_mutex_unlock(&set->lock);
 }
 
@@ -252,35 +281,90 @@ void vcpu_set_hold(VcpuSet *set)
 {
     pthread_mutex_lock(&set->lock);
     atomic_fetch_or(&set->hold, HOLD_PAUSE);
-    vcpu_set_kick_all(set);
-    pthread_cond_broadcast(&set->released);
+    hold_changed(set);
     pthread_mutex_unlock(&set->lock);
 }
 
-void vcpu_set_pause(VcpuSet *set)
+/* A vCPU that waited for itself to settle would wait for ever. */
+static void assert_no_vcpu_thread(VcpuSet *set)
 {
     for (unsigned i = 0; i < set->count; i++) {
         g_assert(!set->vcpus[i]->thread_started ||
                  !pthread_equal(pthread_self(), set->vcpus[i]->thread));
     }
-    vcpu_set_hold(set);
-    pthread_mutex_lock(&set->lock);
+}
+
+/* Under the lock, with a hold that settles. */
+static void wait_settled(VcpuSet *set)
+{
     for (unsigned i = 0; i < set->count; i++) {
         while (!set->vcpus[i]->settled) {
             pthread_cond_wait(&set->outside, &set->lock);
         }
     }
+}
+
+void vcpu_set_look(VcpuSet *set)
+{
+    assert_no_vcpu_thread(set);
+    pthread_mutex_lock(&set->lock);
+    g_assert((atomic_load(&set->hold) & HOLD_LOOKS) != HOLD_LOOKS);
+    atomic_fetch_add(&set->hold, HOLD_LOOK_ONE);
+    hold_changed(set);
+    wait_settled(set);
     pthread_mutex_unlock(&set->lock);
+}
+
+void vcpu_set_end_look(VcpuSet *set)
+{
+    pthread_mutex_lock(&set->lock);
+    g_assert(atomic_load(&set->hold) & HOLD_LOOKS);
+    atomic_fetch_sub(&set->hold, HOLD_LOOK_ONE);
+    hold_changed(set);
+    pthread_mutex_unlock(&set->lock);
+}
+
+void vcpu_set_pause(VcpuSet *set)
+{
+    assert_no_vcpu_thread(set);
+    vcpu_set_hold(set);
+    pthread_mutex_lock(&set->lock);
+    wait_settled(set);
+    pthread_mutex_unlock(&set->lock);
+    /* Writes still queued belong to the time before: to the device state that is now looked at. */
+    if (kvm_coalesced_pending(set->kvm)) {
+        atomic_fetch_add(&set->coalesced_at_pause,
+                         kvm_coalesced_drain(set->kvm, set->memory, set->io));
+    }
+}
+
+static bool has_run(Vcpu *vcpu)
+{
+    return atomic_load_explicit(&vcpu->counters.exits, memory_order_relaxed) > 0 ||
+           atomic_load_explicit(&vcpu->counters.intr, memory_order_relaxed) > 0;
+}
+
+/*
+ * Without this a guest kernel takes the time that it did not run for a soft lockup. A guest that has
+ * no kvmclock (yet) gets EINVAL and needs nothing. Under the lock: settled means out of KVM_RUN.
+ */
+static void tell_guest_of_pause(VcpuSet *set)
+{
+    for (unsigned i = 0; set->kvm->caps.kvmclock_ctrl && i < set->count; i++) {
+        if (set->vcpus[i]->settled && has_run(set->vcpus[i])) {
+            kvm_vcpu_ioctl(set->kvm, set->vcpus[i]->fd, KVM_KVMCLOCK_CTRL, NULL);
+        }
+    }
 }
 
 void vcpu_set_resume(VcpuSet *set)
 {
     pthread_mutex_lock(&set->lock);
-    atomic_fetch_and(&set->hold, ~HOLD_PAUSE);
-    for (unsigned i = 0; i < set->count; i++) {
-        set->vcpus[i]->settled = false;
+    if (atomic_load(&set->hold) & HOLD_PAUSE) {
+        tell_guest_of_pause(set);
+        atomic_fetch_and(&set->hold, ~HOLD_PAUSE);
+        hold_changed(set);
     }
-    pthread_cond_broadcast(&set->released);
     pthread_mutex_unlock(&set->lock);
 }
 

@@ -46,7 +46,7 @@ static bool vcpu_map_run(Vcpu *vcpu, GError **error)
 static bool vcpu_start_thread(Vcpu *vcpu, GError **error)
 {
     char name[16];
-    int ret = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
+    int ret = vcpu_thread_create(vcpu);
 
     if (ret != 0) {
         error_set_errno(error, ret, "vCPU %u: cannot start its thread", vcpu->index);
@@ -83,6 +83,7 @@ static Vcpu *vcpu_alloc(VcpuSet *set, unsigned index)
     vcpu->set = set;
     vcpu->index = index;
     vcpu->fd = -1;
+    vcpu->settled = true; /* paused, nothing to complete: its thread need not say so */
     return vcpu;
 }
 
@@ -195,11 +196,7 @@ void vcpu_set_free(VcpuSet *set)
     if (!set) {
         return;
     }
-    pthread_mutex_lock(&set->lock);
-    atomic_fetch_or(&set->hold, HOLD_QUIT);
-    vcpu_set_kick_all(set);
-    pthread_cond_broadcast(&set->released);
-    pthread_mutex_unlock(&set->lock);
+    vcpu_set_quit(set);
     for (unsigned i = 0; i < set->count; i++) {
         if (set->vcpus[i]->thread_started) {
             pthread_join(set->vcpus[i]->thread, NULL);
@@ -236,17 +233,28 @@ VcpuStats vcpu_set_stats(VcpuSet *set)
         total.intr += atomic_load_explicit(&c->intr, memory_order_relaxed);
         total.coalesced += atomic_load_explicit(&c->coalesced, memory_order_relaxed);
     }
+    total.coalesced += atomic_load(&set->coalesced_at_pause);
     return total;
 }
 
-bool vcpu_set_reset(VcpuSet *set, const X86EntryState *entry, GError **error)
+/*
+ * Nothing is stuck after a reset, except, on a machine without local APICs, the vCPUs that would
+ * wait for somebody to send them INIT and SIPI: they must not run what is at the reset vector.
+ */
+static void unstick(VcpuSet *set)
 {
     pthread_mutex_lock(&set->lock);
     g_assert(atomic_load(&set->hold) & HOLD_PAUSE);
     for (unsigned i = 0; i < set->count; i++) {
-        set->vcpus[i]->stuck = false;
+        g_assert(set->vcpus[i]->settled);
+        set->vcpus[i]->stuck = i > 0 && !set->kvm->irqchip;
     }
     pthread_mutex_unlock(&set->lock);
+}
+
+bool vcpu_set_reset(VcpuSet *set, const X86EntryState *entry, GError **error)
+{
+    unstick(set);
     for (unsigned i = 0; i < set->count; i++) {
         if (!vcpu_state_reset(set->vcpus[i], i == 0 ? entry : NULL, error)) {
             return false;
@@ -271,8 +279,8 @@ bool vcpu_set_dump_registers(VcpuSet *set, unsigned cpu, GString *out, GError **
                     "there is no vCPU %u: this machine has 0 to %u", cpu, set->count - 1);
         return false;
     }
-    vcpu_set_park(set);
+    vcpu_set_look(set);
     vcpu_report_registers(set->vcpus[cpu], out);
-    vcpu_set_unpark(set);
+    vcpu_set_end_look(set);
     return true;
 }

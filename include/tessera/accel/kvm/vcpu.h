@@ -19,12 +19,13 @@ typedef struct CpuModel CpuModel;
 
 /**
  * struct VcpuOps - what a vCPU thread tells its machine; all callbacks run on the vCPU's thread,
- * without locks, and the vCPU re-enters the guest after they return unless it has been held
- * (vcpu_set_hold())
- * @triple_fault: KVM_EXIT_SHUTDOWN
- * @system_event: KVM_EXIT_SYSTEM_EVENT with its type
+ * without locks
+ * @triple_fault: KVM_EXIT_SHUTDOWN; this vCPU then stays held until reset, the others run on unless
+ *      the callback holds them (vcpu_set_hold())
+ * @system_event: KVM_EXIT_SYSTEM_EVENT with its type; the vCPU re-enters the guest unless held
  * @failed: the vCPU cannot go on (unknown exit, internal error, entry failure, KVM_RUN error): @text
- *      has the reason, registers, code bytes and a hint. The vCPU stays held until reset.
+ *      has the reason, registers, code bytes and a hint. The vCPU stays held until reset; it can be
+ *      inspected.
  */
 typedef struct VcpuOps {
     void (*triple_fault)(void *opaque, unsigned cpu);
@@ -65,17 +66,22 @@ uint32_t vcpu_apic_id(unsigned cpu);
 
 /**
  * vcpu_set_reset() - every vCPU as after power-on, plus what firmware would have set; vCPU 0 gets
- * @entry, the others wait for INIT and SIPI. All vCPUs must be paused (asserted)
+ * @entry, the others wait for INIT and SIPI (without an in-kernel irqchip: for ever). After
+ * vcpu_set_pause() (asserted). On failure the vCPUs' state is undefined until a reset succeeds.
  */
 bool vcpu_set_reset(VcpuSet *set, const X86EntryState *entry, GError **error);
 
 /**
- * vcpu_set_pause() - returns when every vCPU is out of KVM_RUN and its last exit is complete
+ * vcpu_set_pause() - returns when every vCPU is out of KVM_RUN, its last exit is complete, and the
+ * coalesced writes that were queued have reached their devices
  *
  * Idempotent. Context: main thread, not a vCPU thread (asserted), without the machine lock.
  */
 void vcpu_set_pause(VcpuSet *set);
-/** vcpu_set_resume() - lets paused and held vCPUs run */
+/**
+ * vcpu_set_resume() - lets paused and held vCPUs run; the guest's kernel is told (kvmclock) that it
+ * stood still. Context: as vcpu_set_pause(), after kvm_resume_clock().
+ */
 void vcpu_set_resume(VcpuSet *set);
 bool vcpu_set_paused(const VcpuSet *set);
 
@@ -86,10 +92,15 @@ bool vcpu_set_paused(const VcpuSet *set);
  */
 void vcpu_set_hold(VcpuSet *set);
 
-/** vcpu_inject_nmi() - to every vCPU */
+/** vcpu_set_inject_nmi() - to every vCPU, paused or not. Context: any thread */
 void vcpu_set_inject_nmi(VcpuSet *set);
 
-/** vcpu_set_dump_registers() - text of vCPU @cpu's registers; paused or not (it is kicked then) */
+/**
+ * vcpu_set_dump_registers() - text of vCPU @cpu's registers; paused or not
+ *
+ * Running vCPUs are stopped for the moment, their last exits completed. Context: as vcpu_set_pause().
+ * Errors: no such vCPU.
+ */
 bool vcpu_set_dump_registers(VcpuSet *set, unsigned cpu, GString *out, GError **error);
 
 /** struct VcpuStats - exits by reason, summed over the vCPUs; each vCPU counts on its own cache lines */
