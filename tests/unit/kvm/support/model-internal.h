@@ -17,7 +17,14 @@ typedef struct ModelVcpu {
     struct kvm_run *run; /* the model's own mapping */
     GQueue exits;        /* ModelExit */
     ModelExit *open;     /* returned, not completed */
+    int wake;            /* eventfd: the queue got an exit */
+    _Atomic bool inside; /* in KVM_RUN */
+    bool vmx;
+    bool has_endless;
+    ModelExit endless;
+    unsigned turns;
     GHashTable *state;   /* request number -> GByteArray */
+    GHashTable *msrs;    /* index -> value, as set */
 } ModelVcpu;
 
 struct ModelVm {
@@ -42,6 +49,7 @@ struct ModelVm {
     struct kvm_clock_data clock;
     _Atomic unsigned running;
     unsigned deletions_while_running;
+    unsigned rude_calls;
     void (*slot_hook)(ModelVm *vm, void *opaque);
     void *slot_hook_opaque;
 };
@@ -64,9 +72,13 @@ int model_zone(ModelVm *vm, const struct kvm_coalesced_mmio_zone *zone, bool add
 int model_create_vcpu(ModelVm *vm, unsigned id);
 void model_vcpu_free(ModelVcpu *vcpu);
 int model_vcpu_ioctl(ModelVcpu *vcpu, unsigned long req, void *arg);
-int model_vcpu_run_ioctl(ModelVcpu *vcpu); /* without the lock */
-int model_get_supported_cpuid(struct kvm_cpuid2 *cpuid);
+ModelVcpu *model_vcpu_at(ModelVm *vm, unsigned cpu);
+struct kvm_cpuid2 *model_default_cpuid(void);
 int model_get_msr_index_list(struct kvm_msr_list *list);
+
+/* model-run.c */
+int model_vcpu_run_ioctl(ModelVcpu *vcpu); /* without the lock */
+void model_exit_free(void *exit);
 
 /* model-kvm.c */
 void model_lock(void);

@@ -62,6 +62,7 @@ static struct {
     unsigned long calls;
     int api_version;
     unsigned phys_bits;
+    struct kvm_cpuid2 *cpuid; /* NULL: the default */
     int create_vm_error;
     unsigned long fault_at; /* 0: none */
     unsigned long fault_count;
@@ -95,6 +96,7 @@ void model_kvm_reset(void)
     model.calls = 0;
     model.api_version = 12;
     model.phys_bits = 46;
+    g_clear_pointer(&model.cpuid, g_free);
     model.create_vm_error = 0;
     model.fault_at = 0;
     model.fault_request = 0;
@@ -150,6 +152,30 @@ void model_kvm_set_api_version(int version)
 void model_kvm_set_phys_bits(unsigned bits)
 {
     model.phys_bits = bits;
+    g_clear_pointer(&model.cpuid, g_free);
+}
+
+void model_kvm_set_cpuid(const struct kvm_cpuid2 *cpuid)
+{
+    model_lock();
+    g_free(model.cpuid);
+    model.cpuid = g_memdup2(cpuid, sizeof(*cpuid) + cpuid->nent * sizeof(cpuid->entries[0]));
+    model_unlock();
+}
+
+static int get_supported_cpuid(struct kvm_cpuid2 *ret_cpuid)
+{
+    const struct kvm_cpuid2 *have;
+
+    if (!model.cpuid) {
+        model.cpuid = model_default_cpuid();
+    }
+    have = model.cpuid;
+    if (ret_cpuid->nent < have->nent) {
+        return -E2BIG;
+    }
+    memcpy(ret_cpuid, have, sizeof(*have) + have->nent * sizeof(have->entries[0]));
+    return 0;
 }
 
 void model_kvm_fail_create_vm(int err)
@@ -284,7 +310,7 @@ static int system_call(unsigned long req, void *arg)
     case KVM_GET_VCPU_MMAP_SIZE:
         return MODEL_VCPU_MMAP;
     case KVM_GET_SUPPORTED_CPUID:
-        return model_get_supported_cpuid(arg);
+        return get_supported_cpuid(arg);
     case KVM_GET_MSR_INDEX_LIST:
         return model_get_msr_index_list(arg);
     default:

@@ -27,6 +27,8 @@ int model_kvm_cap(int cap);
 void model_kvm_set_api_version(int version);
 /** model_kvm_set_phys_bits() - physical address bits, in CPUID too; 46 until then */
 void model_kvm_set_phys_bits(unsigned bits);
+/** model_kvm_set_cpuid() - what the host supports from now on: a copy of @cpuid */
+void model_kvm_set_cpuid(const struct kvm_cpuid2 *cpuid);
 /** model_kvm_fail_create_vm() - KVM_CREATE_VM fails with @err from now on; 0: not any more */
 void model_kvm_fail_create_vm(int err);
 
@@ -117,8 +119,11 @@ ModelWrite model_vm_guest_write(ModelVm *vm, bool pio, uint64_t addr, unsigned l
 
 /*
  * vCPUs: KVM_RUN takes the next exit from a queue that the test filled; with an empty queue it
- * blocks as a halted vCPU does, until a signal or immediate_exit. Register state (KVM_GET_x and
- * KVM_SET_x of a fixed size) is kept as bytes, one store for each pair.
+ * blocks as a halted vCPU does. As with the kernel, immediate_exit is looked at on the way in and a
+ * signal counts from then on; one that came before, or immediate_exit set later, wakes nobody.
+ * Register state (KVM_GET_x and KVM_SET_x of a fixed size) is kept as bytes, one store for each
+ * pair; before it is set every byte is model_vcpu_power_on_byte(). MSRs are those of the list
+ * and the MTRRs. KVM_TRANSLATE finds every address at itself.
  */
 
 /**
@@ -127,12 +132,14 @@ ModelWrite model_vm_guest_write(ModelVm *vm, bool pio, uint64_t addr, unsigned l
  * @fill: writes exit_reason and the rest into @run; NULL with @ret 0 is not allowed
  * @complete: called at the next KVM_RUN (immediate_exit or not), which is where the kernel takes the
  *      answer of a port or MMIO read; may be NULL
+ * @more: the completion itself returns with the next exit of the queue, as a split access does
  */
 typedef struct ModelExit {
     int ret;
     void (*fill)(struct kvm_run *run, void *opaque);
     void (*complete)(struct kvm_run *run, void *opaque);
     void *opaque;
+    bool more;
 } ModelExit;
 
 void model_vcpu_push_exit(ModelVm *vm, unsigned cpu, const ModelExit *exit);
@@ -142,6 +149,14 @@ void model_vcpu_push_io(ModelVm *vm, unsigned cpu, bool out, uint16_t port, unsi
 /** model_vcpu_push_mmio() - the same for memory */
 void model_vcpu_push_mmio(ModelVm *vm, unsigned cpu, bool write, uint64_t gpa, unsigned len,
                           void *data);
+/** model_vcpu_push_mmio_more() - a part of an access whose next part is the next exit of the queue */
+void model_vcpu_push_mmio_more(ModelVm *vm, unsigned cpu, bool write, uint64_t gpa, unsigned len,
+                               void *data);
+/**
+ * model_vcpu_set_endless() - what KVM_RUN returns whenever the queue is empty; every 16th time it
+ * waits for a signal instead. NULL: waits always, as at first
+ */
+void model_vcpu_set_endless(ModelVm *vm, unsigned cpu, const ModelExit *exit);
 /** model_vcpu_push_reason() - an exit that is nothing but its reason */
 void model_vcpu_push_reason(ModelVm *vm, unsigned cpu, uint32_t exit_reason);
 /** model_vcpu_exits_left() - how many of the queue KVM_RUN has not taken yet */
@@ -151,5 +166,22 @@ unsigned model_vcpu_count(ModelVm *vm);
 struct kvm_run *model_vcpu_run(ModelVm *vm, unsigned cpu);
 /** model_vcpu_state() - the stored bytes of the pair whose setter is @set_req; NULL: never set */
 const GByteArray *model_vcpu_state(ModelVm *vm, unsigned cpu, unsigned long set_req);
+/** model_vcpu_power_on_byte() - what that pair is full of before it is set */
+uint8_t model_vcpu_power_on_byte(unsigned long set_req);
+/** model_vcpu_set_state() - as if the guest had changed it: every byte of the pair is @byte */
+void model_vcpu_set_state(ModelVm *vm, unsigned cpu, unsigned long set_req, uint8_t byte);
+/** model_vcpu_msr() / model_vcpu_set_msr() - the guest's view; at power-on index * 3, TSC 0 */
+uint64_t model_vcpu_msr(ModelVm *vm, unsigned cpu, uint32_t index);
+void model_vcpu_set_msr(ModelVm *vm, unsigned cpu, uint32_t index, uint64_t value);
+/**
+ * model_vcpu_enter_vmx() - the guest is in VMX operation: KVM_SET_SREGS gives EINVAL until
+ * IA32_FEATURE_CONTROL is set to 0
+ */
+void model_vcpu_enter_vmx(ModelVm *vm, unsigned cpu);
+/**
+ * model_vm_rude_calls() - ioctls on a vCPU that was in KVM_RUN (the kernel lets them wait), or that
+ * read or wrote registers before its last access was complete
+ */
+unsigned model_vm_rude_calls(ModelVm *vm);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The model KVM: vCPUs with scripted exits, register state kept as bytes, CPUID. */
+/* The model KVM: vCPUs: register state kept as bytes, MSRs, CPUID. */
 #include "model-internal.h"
 
 #include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 int model_create_vcpu(ModelVm *vm, unsigned id)
@@ -37,29 +37,21 @@ int model_create_vcpu(ModelVm *vm, unsigned id)
     vcpu->id = id;
     vcpu->run = run;
     g_queue_init(&vcpu->exits);
+    vcpu->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    g_assert(vcpu->wake >= 0);
+    vcpu->msrs = g_hash_table_new(NULL, NULL);
     vcpu->state = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_byte_array_unref);
     g_ptr_array_add(vm->vcpus, vcpu);
     return fd;
 }
 
-static void fill_access(struct kvm_run *run, void *opaque);
-
-/* Of an exit that never completed. */
-static void exit_free(void *opaque)
-{
-    ModelExit *e = opaque;
-
-    if (e && e->fill == fill_access) {
-        g_free(e->opaque);
-    }
-    g_free(e);
-}
-
 void model_vcpu_free(ModelVcpu *vcpu)
 {
     munmap(vcpu->run, MODEL_VCPU_MMAP);
-    g_queue_clear_full(&vcpu->exits, exit_free);
-    exit_free(vcpu->open);
+    g_queue_clear_full(&vcpu->exits, model_exit_free);
+    model_exit_free(vcpu->open);
+    close(vcpu->wake);
+    g_hash_table_unref(vcpu->msrs);
     g_hash_table_unref(vcpu->state);
     g_free(vcpu);
 }
@@ -88,11 +80,24 @@ static void store(ModelVcpu *vcpu, unsigned long set, const void *bytes, size_t 
     g_hash_table_insert(vcpu->state, GSIZE_TO_POINTER(set), a);
 }
 
+uint8_t model_vcpu_power_on_byte(unsigned long set_req)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(pairs); i++) {
+        if (pairs[i].set == set_req) {
+            return (uint8_t)(0x10 + i);
+        }
+    }
+    return 0;
+}
+
 static int get_or_set(ModelVcpu *vcpu, unsigned long req, void *arg)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(pairs); i++) {
         size_t len = _IOC_SIZE(pairs[i].set);
 
+        if (req == KVM_SET_SREGS && vcpu->vmx) {
+            return -EINVAL;
+        }
         if (req == pairs[i].set) {
             store(vcpu, req, arg, len);
             return 0;
@@ -100,9 +105,10 @@ static int get_or_set(ModelVcpu *vcpu, unsigned long req, void *arg)
         if (req == pairs[i].get) {
             GByteArray *a = g_hash_table_lookup(vcpu->state, GSIZE_TO_POINTER(pairs[i].set));
 
-            memset(arg, 0, len);
             if (a) {
                 memcpy(arg, a->data, len);
+            } else {
+                memset(arg, model_vcpu_power_on_byte(pairs[i].set), len);
             }
             return 0;
         }
@@ -110,8 +116,70 @@ static int get_or_set(ModelVcpu *vcpu, unsigned long req, void *arg)
     return -ENOTTY;
 }
 
+static const uint32_t listed_msrs[] = { 0x10,  0x11,  0x12,  0x3a,       0x174,     0x175, 0x176,
+                                        0x1a0, 0x277, 0x2ff, 0x4b564d00, 0x4b564d01 };
+
+static bool msr_exists(uint32_t index)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(listed_msrs); i++) {
+        if (listed_msrs[i] == index) {
+            return index != 0x12; /* listed, but this vCPU does not have it */
+        }
+    }
+    return (index >= 0x200 && index < 0x210) || index == 0x250 || index == 0x258 ||
+           index == 0x259 || (index >= 0x268 && index <= 0x26f);
+}
+
+static uint64_t get_msr(ModelVcpu *vcpu, uint32_t index)
+{
+    void *value;
+
+    if (g_hash_table_lookup_extended(vcpu->msrs, GUINT_TO_POINTER(index), NULL, &value)) {
+        return GPOINTER_TO_SIZE(value);
+    }
+    return index == 0x10 ? 0 : index * 3ULL;
+}
+
+static void put_msr(ModelVcpu *vcpu, uint32_t index, uint64_t value)
+{
+    g_hash_table_insert(vcpu->msrs, GUINT_TO_POINTER(index), GSIZE_TO_POINTER(value));
+}
+
+/* Stops at the first that is not there: its place is the answer. */
+static int transfer_msrs(ModelVcpu *vcpu, struct kvm_msrs *m, bool set)
+{
+    for (unsigned i = 0; i < m->nmsrs; i++) {
+        if (!msr_exists(m->entries[i].index)) {
+            return (int)i;
+        }
+        if (set) {
+            vcpu->vmx = vcpu->vmx && !(m->entries[i].index == 0x3a && m->entries[i].data == 0);
+            put_msr(vcpu, m->entries[i].index, m->entries[i].data);
+        } else {
+            m->entries[i].data = get_msr(vcpu, m->entries[i].index);
+        }
+    }
+    return (int)m->nmsrs;
+}
+
+static int translate(struct kvm_translation *tr)
+{
+    tr->physical_address = tr->linear_address;
+    tr->valid = 1;
+    return 0;
+}
+
+static bool touches_registers(unsigned long req)
+{
+    return req != KVM_KVMCLOCK_CTRL && req != KVM_NMI && req != KVM_TRANSLATE;
+}
+
 int model_vcpu_ioctl(ModelVcpu *vcpu, unsigned long req, void *arg)
 {
+    if (atomic_load(&vcpu->inside) ||
+        (vcpu->open && vcpu->open->complete && touches_registers(req))) {
+        vcpu->vm->rude_calls++;
+    }
     switch (req) {
     case KVM_SET_CPUID2: {
         const struct kvm_cpuid2 *c = arg;
@@ -119,20 +187,11 @@ int model_vcpu_ioctl(ModelVcpu *vcpu, unsigned long req, void *arg)
         store(vcpu, req, c, sizeof(*c) + c->nent * sizeof(c->entries[0]));
         return 0;
     }
-    case KVM_SET_MSRS: {
-        const struct kvm_msrs *m = arg;
-
-        store(vcpu, req, m, sizeof(*m) + m->nmsrs * sizeof(m->entries[0]));
-        return (int)m->nmsrs;
-    }
-    case KVM_GET_MSRS: {
-        struct kvm_msrs *m = arg;
-
-        for (unsigned i = 0; i < m->nmsrs; i++) {
-            m->entries[i].data = 0;
-        }
-        return (int)m->nmsrs;
-    }
+    case KVM_GET_MSRS:
+    case KVM_SET_MSRS:
+        return transfer_msrs(vcpu, arg, req == KVM_SET_MSRS);
+    case KVM_TRANSLATE:
+        return translate(arg);
     case KVM_KVMCLOCK_CTRL:
     case KVM_NMI:
     case KVM_ENABLE_CAP:
@@ -142,149 +201,9 @@ int model_vcpu_ioctl(ModelVcpu *vcpu, unsigned long req, void *arg)
     }
 }
 
-/* Takes the next exit off the queue; completes the one before it. */
-static ModelExit *next_exit(ModelVcpu *vcpu, bool complete_only)
-{
-    ModelExit *open, *next = NULL;
-
-    model_lock();
-    open = g_steal_pointer(&vcpu->open);
-    model_unlock();
-    if (open && open->complete) {
-        open->complete(vcpu->run, open->opaque);
-    }
-    g_free(open);
-    model_lock();
-    if (!complete_only && !__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED)) {
-        next = g_queue_pop_head(&vcpu->exits);
-        vcpu->open = next;
-    }
-    model_unlock();
-    return next;
-}
-
-int model_vcpu_run_ioctl(ModelVcpu *vcpu)
-{
-    const struct timespec tick = { .tv_nsec = 200 * 1000 };
-    int ret = -EINTR;
-
-    atomic_fetch_add(&vcpu->vm->running, 1);
-    for (;;) {
-        bool stop = __atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED);
-        ModelExit *e = next_exit(vcpu, stop);
-
-        if (e) {
-            if (e->fill) {
-                e->fill(vcpu->run, e->opaque);
-            }
-            ret = e->ret;
-            break;
-        }
-        /* As a halted vCPU waits; a signal ends the sleep. */
-        if (stop || (nanosleep(&tick, NULL) < 0 && errno == EINTR)) {
-            vcpu->run->exit_reason = KVM_EXIT_INTR;
-            break;
-        }
-    }
-    atomic_fetch_sub(&vcpu->vm->running, 1);
-    return ret;
-}
-
-static ModelVcpu *vcpu_at(ModelVm *vm, unsigned cpu)
+ModelVcpu *model_vcpu_at(ModelVm *vm, unsigned cpu)
 {
     return g_ptr_array_index(vm->vcpus, cpu);
-}
-
-void model_vcpu_push_exit(ModelVm *vm, unsigned cpu, const ModelExit *exit)
-{
-    model_lock();
-    g_queue_push_tail(&vcpu_at(vm, cpu)->exits, g_memdup2(exit, sizeof(*exit)));
-    model_unlock();
-}
-
-/* What a scripted access needs until it is complete; freed then. */
-typedef struct Access {
-    struct kvm_run head;
-    void *data;
-    size_t len;
-} Access;
-
-static void fill_access(struct kvm_run *run, void *opaque)
-{
-    Access *a = opaque;
-
-    run->exit_reason = a->head.exit_reason;
-    if (a->head.exit_reason == KVM_EXIT_IO) {
-        run->io = a->head.io;
-        if (run->io.direction == KVM_EXIT_IO_OUT) {
-            memcpy((char *)run + run->io.data_offset, a->data, a->len);
-        }
-    } else {
-        run->mmio = a->head.mmio;
-        if (run->mmio.is_write) {
-            memcpy(run->mmio.data, a->data, a->len);
-        }
-    }
-}
-
-static void complete_access(struct kvm_run *run, void *opaque)
-{
-    Access *a = opaque;
-
-    if (a->head.exit_reason == KVM_EXIT_IO && a->head.io.direction == KVM_EXIT_IO_IN) {
-        memcpy(a->data, (char *)run + a->head.io.data_offset, a->len);
-    } else if (a->head.exit_reason == KVM_EXIT_MMIO && !a->head.mmio.is_write) {
-        memcpy(a->data, run->mmio.data, a->len);
-    }
-    g_free(a);
-}
-
-static void push_access(ModelVm *vm, unsigned cpu, const struct kvm_run *head, void *data,
-                        size_t len)
-{
-    Access *a = g_new0(Access, 1);
-
-    a->head = *head;
-    a->data = data;
-    a->len = len;
-    model_vcpu_push_exit(vm, cpu, &(ModelExit){ .fill = fill_access, .complete = complete_access,
-                                                .opaque = a });
-}
-
-void model_vcpu_push_io(ModelVm *vm, unsigned cpu, bool out, uint16_t port, unsigned size,
-                        unsigned count, void *data)
-{
-    struct kvm_run head = { .exit_reason = KVM_EXIT_IO };
-
-    head.io.direction = out ? KVM_EXIT_IO_OUT : KVM_EXIT_IO_IN;
-    head.io.size = (uint8_t)size;
-    head.io.port = port;
-    head.io.count = count;
-    head.io.data_offset = MODEL_PAGE;
-    push_access(vm, cpu, &head, data, (size_t)size * count);
-}
-
-void model_vcpu_push_mmio(ModelVm *vm, unsigned cpu, bool write, uint64_t gpa, unsigned len,
-                          void *data)
-{
-    struct kvm_run head = { .exit_reason = KVM_EXIT_MMIO };
-
-    head.mmio.phys_addr = gpa;
-    head.mmio.len = len;
-    head.mmio.is_write = write;
-    push_access(vm, cpu, &head, data, len);
-}
-
-static void fill_reason(struct kvm_run *run, void *opaque)
-{
-    run->exit_reason = GPOINTER_TO_UINT(opaque);
-}
-
-void model_vcpu_push_reason(ModelVm *vm, unsigned cpu, uint32_t exit_reason)
-{
-    model_vcpu_push_exit(vm, cpu,
-                         &(ModelExit){ .fill = fill_reason,
-                                       .opaque = GUINT_TO_POINTER(exit_reason) });
 }
 
 unsigned model_vcpu_exits_left(ModelVm *vm, unsigned cpu)
@@ -292,7 +211,7 @@ unsigned model_vcpu_exits_left(ModelVm *vm, unsigned cpu)
     unsigned n;
 
     model_lock();
-    n = vcpu_at(vm, cpu)->exits.length;
+    n = model_vcpu_at(vm, cpu)->exits.length;
     model_unlock();
     return n;
 }
@@ -304,15 +223,59 @@ unsigned model_vcpu_count(ModelVm *vm)
 
 struct kvm_run *model_vcpu_run(ModelVm *vm, unsigned cpu)
 {
-    return vcpu_at(vm, cpu)->run;
+    return model_vcpu_at(vm, cpu)->run;
 }
 
 const GByteArray *model_vcpu_state(ModelVm *vm, unsigned cpu, unsigned long set_req)
 {
-    return g_hash_table_lookup(vcpu_at(vm, cpu)->state, GSIZE_TO_POINTER(set_req));
+    return g_hash_table_lookup(model_vcpu_at(vm, cpu)->state, GSIZE_TO_POINTER(set_req));
 }
 
-int model_get_supported_cpuid(struct kvm_cpuid2 *cpuid)
+void model_vcpu_set_state(ModelVm *vm, unsigned cpu, unsigned long set_req, uint8_t byte)
+{
+    g_autofree uint8_t *bytes = g_malloc(_IOC_SIZE(set_req));
+
+    memset(bytes, byte, _IOC_SIZE(set_req));
+    model_lock();
+    store(model_vcpu_at(vm, cpu), set_req, bytes, _IOC_SIZE(set_req));
+    model_unlock();
+}
+
+uint64_t model_vcpu_msr(ModelVm *vm, unsigned cpu, uint32_t index)
+{
+    uint64_t value;
+
+    model_lock();
+    value = get_msr(model_vcpu_at(vm, cpu), index);
+    model_unlock();
+    return value;
+}
+
+void model_vcpu_set_msr(ModelVm *vm, unsigned cpu, uint32_t index, uint64_t value)
+{
+    model_lock();
+    put_msr(model_vcpu_at(vm, cpu), index, value);
+    model_unlock();
+}
+
+void model_vcpu_enter_vmx(ModelVm *vm, unsigned cpu)
+{
+    model_lock();
+    model_vcpu_at(vm, cpu)->vmx = true;
+    model_unlock();
+}
+
+unsigned model_vm_rude_calls(ModelVm *vm)
+{
+    unsigned n;
+
+    model_lock();
+    n = vm->rude_calls;
+    model_unlock();
+    return n;
+}
+
+struct kvm_cpuid2 *model_default_cpuid(void)
 {
     const struct kvm_cpuid_entry2 entries[] = {
         { .function = 0, .eax = 0xd, .ebx = 0x756e6547, .ecx = 0x6c65746e, .edx = 0x49656e69 },
@@ -328,24 +291,21 @@ int model_get_supported_cpuid(struct kvm_cpuid2 *cpuid)
         { .function = 0x80000008, .eax = 0x3000 | model_phys_bits() },
     };
 
-    if (cpuid->nent < G_N_ELEMENTS(entries)) {
-        return -E2BIG;
-    }
+    struct kvm_cpuid2 *cpuid = g_malloc0(sizeof(*cpuid) + sizeof(entries));
+
     cpuid->nent = G_N_ELEMENTS(entries);
     memcpy(cpuid->entries, entries, sizeof(entries));
-    return 0;
+    return cpuid;
 }
 
 int model_get_msr_index_list(struct kvm_msr_list *list)
 {
-    const uint32_t msrs[] = { 0x10, 0x11, 0x12, 0x174, 0x175, 0x176, 0x277, 0x2ff, 0x4b564d00,
-                              0x4b564d01 };
     uint32_t room = list->nmsrs;
 
-    list->nmsrs = G_N_ELEMENTS(msrs);
-    if (room < G_N_ELEMENTS(msrs)) {
+    list->nmsrs = G_N_ELEMENTS(listed_msrs);
+    if (room < G_N_ELEMENTS(listed_msrs)) {
         return -E2BIG;
     }
-    memcpy(list->indices, msrs, sizeof(msrs));
+    memcpy(list->indices, listed_msrs, sizeof(listed_msrs));
     return 0;
 }

@@ -41,11 +41,12 @@ static void fixture_failed(void *opaque, const GError *commit_error, const GErro
     f->broken_text = g_strdup(commit_error->message);
 }
 
-VmFixture *vm_fixture_new_detached(void)
+static VmFixture *fixture_new(bool irqchip)
 {
     const KvmConfig config = { .device = MODEL_KVM_DEVICE,
                                .identity_map_base = 0xfeffc000,
-                               .tss_base = 0xfeffd000 };
+                               .tss_base = 0xfeffd000,
+                               .irqchip = irqchip };
     g_autoptr(GError) error = NULL;
     VmFixture *f = g_new0(VmFixture, 1);
 
@@ -61,6 +62,16 @@ VmFixture *vm_fixture_new_detached(void)
     f->vm = model_kvm_vm(f->kvm);
     kvm_set_park_ops(f->kvm, &park_ops, f);
     return f;
+}
+
+VmFixture *vm_fixture_new_detached(void)
+{
+    return fixture_new(false);
+}
+
+VmFixture *vm_fixture_new_detached_irqchip(void)
+{
+    return fixture_new(true);
 }
 
 VmFixture *vm_fixture_new(void)

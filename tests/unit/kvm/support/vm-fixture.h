@@ -38,8 +38,10 @@ typedef struct VmFixture {
 
 /** vm_fixture_new() - attached; the model must have been reset */
 VmFixture *vm_fixture_new(void);
-/** vm_fixture_new_detached() - the VM does not follow the spaces yet */
+/** vm_fixture_new_detached() - the VM does not follow the spaces yet; without interrupt chips */
 VmFixture *vm_fixture_new_detached(void);
+/** vm_fixture_new_detached_irqchip() - the same with them */
+VmFixture *vm_fixture_new_detached_irqchip(void);
 void vm_fixture_free(VmFixture *f);
 
 /** vm_fixture_ram() - anonymous, without reserve; its name is unique */
