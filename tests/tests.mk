@@ -36,7 +36,7 @@ $(GUEST_TESTS): $B/%: $B/%.o $(GUEST_SUPPORT) $(LIB_OBJS) $B/flags
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(PKG_LIBS) -lcmocka
 
 # One of them runs the unit tests' model KVM beside the kernel's.
-$B/tests/guest/test-kvm-real: $(KVM_SUPPORT)
+$B/tests/guest/test-kvm-real: $(KVM_SUPPORT) $B/tests/unit/support/access-fixture.o
 
 # A payload is one file, .S or .c, linked with payloads/support/* by the one linker script into
 # NAME.elf; NAME.bin is the same as a flat image. Integer code only: the interpreter of a KVM
@@ -153,6 +153,9 @@ BENCH_SCRIPTS := $(wildcard tests/bench/bench-*.sh)
 $(BENCH_TESTS): $B/%: $B/%.o $(BENCH_SUPPORT) $(LIB_OBJS) $B/flags
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(BENCH_SUPPORT) $(LIB_OBJS) $(PKG_LIBS)
+
+# The run loop without the kernel: this one answers the ioctls itself.
+$B/tests/bench/bench-run-loop: private LDFLAGS_ALL += $(KVM_WRAP)
 
 .PHONY: bench-run
 bench-run: $(BENCH_TESTS) $(PROGRAM) payloads
