@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -40,7 +41,7 @@ struct FdStream {
     gpointer in_tag;
     int out_tag_fd;
     gpointer out_tag;
-    GMutex lock;
+    pthread_mutex_t lock;
     int out_fd;
     OutKind out_kind;
     _Atomic bool blocked;
@@ -97,7 +98,7 @@ size_t fd_stream_write(FdStream *stream, const uint8_t *buf, size_t len)
     size_t done = 0;
     bool wait = false;
 
-    g_mutex_lock(&stream->lock);
+    pthread_mutex_lock(&stream->lock);
     while (done < len && stream->out_fd >= 0 && !wait) {
         ssize_t n = write_some(stream->out_fd, stream->out_kind, buf + done, len - done);
 
@@ -112,7 +113,7 @@ size_t fd_stream_write(FdStream *stream, const uint8_t *buf, size_t len)
     if (wait) {
         atomic_store(&stream->blocked, true);
     }
-    g_mutex_unlock(&stream->lock);
+    pthread_mutex_unlock(&stream->lock);
     if (!wait) {
         return len;
     }
@@ -188,9 +189,9 @@ static void stream_read(FdStream *stream)
 /* The other end left: output is swallowed; what it sent before is still there to be read. */
 static void drop_output(FdStream *stream)
 {
-    g_mutex_lock(&stream->lock);
+    pthread_mutex_lock(&stream->lock);
     stream->out_fd = -1;
-    g_mutex_unlock(&stream->lock);
+    pthread_mutex_unlock(&stream->lock);
     stream->out_tag_fd = -1;
 }
 
@@ -226,7 +227,7 @@ FdStream *fd_stream_new(Chardev *chr, void (*on_hangup)(Chardev *chr))
     stream->chr = chr;
     stream->on_hangup = on_hangup;
     stream->in_fd = stream->out_fd = stream->out_tag_fd = -1;
-    g_mutex_init(&stream->lock);
+    pthread_mutex_init(&stream->lock, NULL);
     stream->source = g_source_new(&stream_funcs, sizeof(StreamSource));
     ((StreamSource *)stream->source)->stream = stream;
     g_source_set_name(stream->source, chr->label);
@@ -241,7 +242,7 @@ void fd_stream_free(FdStream *stream)
     }
     g_source_destroy(stream->source);
     g_source_unref(stream->source);
-    g_mutex_clear(&stream->lock);
+    pthread_mutex_destroy(&stream->lock);
     g_free(stream);
 }
 
@@ -251,11 +252,11 @@ void fd_stream_set(FdStream *stream, int in_fd, int out_fd)
     watch_output(stream, false);
     stream->in_fd = in_fd;
     stream->out_tag_fd = out_fd;
-    g_mutex_lock(&stream->lock);
+    pthread_mutex_lock(&stream->lock);
     stream->out_fd = out_fd;
     stream->out_kind = out_fd >= 0 ? out_kind_of(out_fd) : OUT_NONBLOCK;
     atomic_store(&stream->blocked, false);
-    g_mutex_unlock(&stream->lock);
+    pthread_mutex_unlock(&stream->lock);
     g_main_context_wakeup(stream->chr->context);
 }
 

@@ -2,6 +2,7 @@
 /* ChardevMux: several front ends on one character device, and the Ctrl-A keys. */
 #include "tessera/chardev/mux.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include "chardev-internal.h"
@@ -32,7 +33,7 @@ struct ChardevMux {
     bool escaped;
     GSource *source;
     _Atomic bool kicked;
-    GMutex lock;
+    pthread_mutex_t lock;
     bool stamps;
     bool line_start;
     gint64 stamps_since;
@@ -113,13 +114,13 @@ static size_t port_write(Chardev *chr, const uint8_t *buf, size_t len)
     ChardevMux *mux = ((MuxPort *)chr)->mux;
     size_t done;
 
-    g_mutex_lock(&mux->lock);
+    pthread_mutex_lock(&mux->lock);
     if (mux->stamps) {
         done = write_stamped(mux, buf, len);
     } else {
         done = flush_stamp(mux) ? chardev_write(mux->backend, buf, len) : 0;
     }
-    g_mutex_unlock(&mux->lock);
+    pthread_mutex_unlock(&mux->lock);
     return done;
 }
 
@@ -227,11 +228,11 @@ static void next_focus(ChardevMux *mux)
 
 static void toggle_stamps(ChardevMux *mux)
 {
-    g_mutex_lock(&mux->lock);
+    pthread_mutex_lock(&mux->lock);
     mux->stamps = !mux->stamps;
     mux->stamps_since = g_get_monotonic_time();
     mux->line_start = false; /* the line that is on the screen goes on without */
-    g_mutex_unlock(&mux->lock);
+    pthread_mutex_unlock(&mux->lock);
 }
 
 static void escape_key(ChardevMux *mux, uint8_t key)
@@ -333,7 +334,7 @@ ChardevMux *chardev_mux_new(Chardev *backend, void (*quit)(void *opaque), void *
     mux->quit = quit;
     mux->opaque = opaque;
     mux->ports = g_ptr_array_new_with_free_func((GDestroyNotify)chardev_free);
-    g_mutex_init(&mux->lock);
+    pthread_mutex_init(&mux->lock, NULL);
     mux->source = g_source_new(&mux_source_funcs, sizeof(MuxSource));
     ((MuxSource *)mux->source)->mux = mux;
     g_source_set_name(mux->source, "chardev mux");
@@ -352,7 +353,7 @@ void chardev_mux_free(ChardevMux *mux)
     chardev_set_frontend(mux->backend, NULL, NULL);
     g_ptr_array_free(mux->ports, TRUE);
     chardev_free(mux->backend);
-    g_mutex_clear(&mux->lock);
+    pthread_mutex_destroy(&mux->lock);
     g_free(mux);
 }
 

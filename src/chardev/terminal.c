@@ -58,7 +58,8 @@ static void take_back(void)
 static void on_fatal(int sig)
 {
     take_back();
-    raise(sig); /* the handler was reset when this one was called */
+    signal(sig, SIG_DFL);
+    raise(sig);
 }
 
 static void on_continue(int sig)
@@ -94,8 +95,9 @@ static void on_stop(int sig)
     int saved_errno = errno;
 
     take_back();
-    raise(sig); /* default action, not blocked: stands still here until SIGCONT */
-    install(sig, on_stop, SA_RESTART | SA_RESETHAND | SA_NODEFER);
+    signal(sig, SIG_DFL);
+    raise(sig); /* not blocked: the process stands still here until SIGCONT */
+    install(sig, on_stop, SA_RESTART | SA_NODEFER);
     apply_raw();
     errno = saved_errno;
 }
@@ -123,9 +125,9 @@ void terminal_set_raw(int fd)
     }
     atomic_store(&terminal.wanted, true);
     for (size_t i = 0; i < G_N_ELEMENTS(fatal_signals); i++) {
-        install(fatal_signals[i], on_fatal, SA_RESETHAND | SA_NODEFER);
+        install(fatal_signals[i], on_fatal, SA_NODEFER);
     }
-    install(SIGTSTP, on_stop, SA_RESTART | SA_RESETHAND | SA_NODEFER);
+    install(SIGTSTP, on_stop, SA_RESTART | SA_NODEFER);
     install(SIGCONT, on_continue, SA_RESTART);
     apply_raw();
 }

@@ -2,6 +2,7 @@
 /* acpi-pm: ACPI's fixed power management registers, the PM timer and GPE block 0. */
 #include "tessera/hw/acpi/pm.h"
 
+#include <pthread.h>
 #include "tessera/util/range.h"
 
 #define NS_PER_S 1000000000LL
@@ -24,7 +25,7 @@ typedef struct AcpiPm {
     Device dev;
     IrqLine sci;
     VirtualTimer *flip_timer;
-    GMutex lock;
+    pthread_mutex_t lock;
     EventBlock pm1;
     EventBlock gpe0;
     uint16_t control;
@@ -73,7 +74,7 @@ static uint8_t block_read(const EventBlock *block, hwaddr offset)
 {
     uint16_t value = offset < 2 ? block->status : block->enable;
 
-    return value >> (8 * (offset & 1));
+    return (uint8_t)(value >> (8 * (offset & 1)));
 }
 
 static void block_write(EventBlock *block, hwaddr offset, uint8_t value)
@@ -92,10 +93,10 @@ static MemTxResult event_read(void *opaque, hwaddr offset, uint64_t *ret_value, 
 {
     AcpiPm *pm = opaque;
 
-    g_mutex_lock(&pm->lock);
+    pthread_mutex_lock(&pm->lock);
     sync_timer(pm);
     *ret_value = block_read(&pm->pm1, offset);
-    g_mutex_unlock(&pm->lock);
+    pthread_mutex_unlock(&pm->lock);
     return MEMTX_OK;
 }
 
@@ -104,11 +105,11 @@ static MemTxResult event_write(void *opaque, hwaddr offset, uint64_t value, unsi
 {
     AcpiPm *pm = opaque;
 
-    g_mutex_lock(&pm->lock);
+    pthread_mutex_lock(&pm->lock);
     sync_timer(pm);
     block_write(&pm->pm1, offset, (uint8_t)value);
     update_sci(pm);
-    g_mutex_unlock(&pm->lock);
+    pthread_mutex_unlock(&pm->lock);
     return MEMTX_OK;
 }
 
@@ -117,9 +118,9 @@ static MemTxResult control_read(void *opaque, hwaddr offset, uint64_t *ret_value
 {
     AcpiPm *pm = opaque;
 
-    g_mutex_lock(&pm->lock);
+    pthread_mutex_lock(&pm->lock);
     *ret_value = (uint8_t)((pm->control | ACPI_PM1_SCI_EN) >> (8 * offset));
-    g_mutex_unlock(&pm->lock);
+    pthread_mutex_unlock(&pm->lock);
     return MEMTX_OK;
 }
 
@@ -133,9 +134,9 @@ static MemTxResult control_write(void *opaque, hwaddr offset, uint64_t value, un
     bool off = (bits & ACPI_PM1_SLP_EN) &&
                (bits & ACPI_PM1_SLP_TYP) >> ACPI_PM1_SLP_TYP_SHIFT == ACPI_PM_SLP_TYP_S5;
 
-    g_mutex_lock(&pm->lock);
+    pthread_mutex_lock(&pm->lock);
     pm->control = (pm->control & ~keep) | (bits & keep);
-    g_mutex_unlock(&pm->lock);
+    pthread_mutex_unlock(&pm->lock);
     if (off) {
         pm->dev.control->request_poweroff(pm->dev.control->opaque, MACHINE_CAUSE_GUEST_POWEROFF);
     }
@@ -160,9 +161,9 @@ static MemTxResult gpe0_read(void *opaque, hwaddr offset, uint64_t *ret_value, u
 {
     AcpiPm *pm = opaque;
 
-    g_mutex_lock(&pm->lock);
+    pthread_mutex_lock(&pm->lock);
     *ret_value = block_read(&pm->gpe0, offset);
-    g_mutex_unlock(&pm->lock);
+    pthread_mutex_unlock(&pm->lock);
     return MEMTX_OK;
 }
 
@@ -171,18 +172,18 @@ static MemTxResult gpe0_write(void *opaque, hwaddr offset, uint64_t value, unsig
 {
     AcpiPm *pm = opaque;
 
-    g_mutex_lock(&pm->lock);
+    pthread_mutex_lock(&pm->lock);
     block_write(&pm->gpe0, offset, (uint8_t)value);
     update_sci(pm);
-    g_mutex_unlock(&pm->lock);
+    pthread_mutex_unlock(&pm->lock);
     return MEMTX_OK;
 }
 
-/* Bytes: the core puts wider accesses together. */
+/* Bytes: the core cuts wider accesses, so that none reaches past a block's end. */
 #define BYTE_OPS(r, w)                                                                             \
     {                                                                                              \
         .read = (r), .write = (w), .endianness = DEVICE_LITTLE_ENDIAN,                             \
-        .valid = { .min_access_size = 1, .max_access_size = 4, .unaligned = true },                \
+        .valid = { .min_access_size = 1, .max_access_size = 1 },                                   \
         .impl = { .min_access_size = 1, .max_access_size = 1 },                                    \
     }
 
@@ -203,22 +204,22 @@ static void on_flip(void *opaque)
 {
     AcpiPm *pm = opaque;
 
-    g_mutex_lock(&pm->lock);
+    pthread_mutex_lock(&pm->lock);
     update_sci(pm);
-    g_mutex_unlock(&pm->lock);
+    pthread_mutex_unlock(&pm->lock);
 }
 
 static void acpi_pm_reset(Device *dev)
 {
     AcpiPm *pm = (AcpiPm *)dev;
 
-    g_mutex_lock(&pm->lock);
+    pthread_mutex_lock(&pm->lock);
     pm->flips = timer_ticks(pm) >> 31;
     pm->pm1.status = pm->pm1.enable = 0;
     pm->gpe0.status = pm->gpe0.enable = 0;
     pm->control = 0;
     update_sci(pm);
-    g_mutex_unlock(&pm->lock);
+    pthread_mutex_unlock(&pm->lock);
 }
 
 static bool acpi_pm_realize(Device *dev, GError **error)
@@ -252,14 +253,14 @@ static void acpi_pm_init(Device *dev)
 {
     AcpiPm *pm = (AcpiPm *)dev;
 
-    g_mutex_init(&pm->lock);
+    pthread_mutex_init(&pm->lock, NULL);
     pm->pm1.enables = PM1_ENABLES;
     pm->gpe0.enables = 0xffff;
 }
 
 static void acpi_pm_finalize(Device *dev)
 {
-    g_mutex_clear(&((AcpiPm *)dev)->lock);
+    pthread_mutex_destroy(&((AcpiPm *)dev)->lock);
 }
 
 void acpi_pm_set_sci(Device *dev, IrqLine sci)
@@ -273,10 +274,10 @@ static void raise_status(Device *dev, EventBlock *block, uint16_t bits)
     AcpiPm *pm = (AcpiPm *)dev;
 
     g_assert(dev->cls == &acpi_pm_device_class && dev->realized);
-    g_mutex_lock(&pm->lock);
+    pthread_mutex_lock(&pm->lock);
     block->status |= bits;
     update_sci(pm);
-    g_mutex_unlock(&pm->lock);
+    pthread_mutex_unlock(&pm->lock);
 }
 
 void acpi_pm_power_button(Device *dev)

@@ -2,6 +2,8 @@
 /* isa-serial: a 16550A UART. */
 #include "tessera/hw/char/serial.h"
 
+#include <pthread.h>
+
 #define FIFO_SIZE      16
 #define BASE_CLOCK_HZ  1843200 /* the PC's crystal; divided by 16 and the divisor */
 #define NS_PER_S       1000000000LL
@@ -38,7 +40,7 @@ typedef struct Serial {
     VirtualTimer *timeout_timer; /* received bytes wait below the trigger level */
     VirtualTimer *thri_timer;    /* the next transmitter-empty interrupt is due */
     VirtualTimer *rx_timer;      /* input goes on */
-    GMutex lock;
+    pthread_mutex_t lock;
     uint16_t divisor;
     uint8_t ier, fcr, lcr, mcr, msr, scr;
     uint8_t lsr_errors; /* overrun */
@@ -398,10 +400,10 @@ static MemTxResult serial_read(void *opaque, hwaddr offset, uint64_t *ret_value,
 {
     Serial *s = opaque;
 
-    g_mutex_lock(&s->lock);
-    *ret_value = serial_read_register(s, offset & 7);
+    pthread_mutex_lock(&s->lock);
+    *ret_value = serial_read_register(s, (unsigned)offset);
     update_irq(s);
-    g_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->lock);
     return MEMTX_OK;
 }
 
@@ -410,19 +412,19 @@ static MemTxResult serial_write(void *opaque, hwaddr offset, uint64_t value, uns
 {
     Serial *s = opaque;
 
-    g_mutex_lock(&s->lock);
-    serial_write_register(s, offset & 7, (uint8_t)value);
+    pthread_mutex_lock(&s->lock);
+    serial_write_register(s, (unsigned)offset, (uint8_t)value);
     update_irq(s);
-    g_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->lock);
     return MEMTX_OK;
 }
 
-/* The UART is eight bits wide: the core cuts what is wider. */
+/* The UART is eight bits wide: the core cuts what is wider, byte by byte, each for its own port. */
 static const MemoryRegionOps serial_ops = {
     .read = serial_read,
     .write = serial_write,
     .endianness = DEVICE_LITTLE_ENDIAN,
-    .valid = { .min_access_size = 1, .max_access_size = 8, .unaligned = true },
+    .valid = { .min_access_size = 1, .max_access_size = 1 },
     .impl = { .min_access_size = 1, .max_access_size = 1 },
 };
 
@@ -433,7 +435,7 @@ static void on_timeout(void *opaque)
     Serial *s = opaque;
     int64_t deadline;
 
-    g_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->lock);
     deadline = s->rx_activity + timeout_ns(s);
     s->timeout_armed = s->rx.used && virtual_clock_ns(s->dev.clock) < deadline;
     if (s->timeout_armed) {
@@ -442,26 +444,26 @@ static void on_timeout(void *opaque)
         s->timeout_pending = fifos_on(s) && s->rx.used;
     }
     update_irq(s);
-    g_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static void on_thri_pause_end(void *opaque)
 {
     Serial *s = opaque;
 
-    g_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->lock);
     s->thri_paused = false;
     update_irq(s);
-    g_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static void on_rx_pause_end(void *opaque)
 {
     Serial *s = opaque;
 
-    g_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->lock);
     s->rx_paused = false;
-    g_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->lock);
     if (s->chr) {
         chardev_accept_input(s->chr);
     }
@@ -473,9 +475,9 @@ static size_t serial_can_receive(void *opaque)
     Serial *s = opaque;
     size_t room;
 
-    g_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->lock);
     room = loopback(s) || s->rx_paused || s->rx.used ? 0 : fifo_depth(s);
-    g_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->lock);
     return room;
 }
 
@@ -483,7 +485,7 @@ static void serial_receive(void *opaque, const uint8_t *buf, size_t len)
 {
     Serial *s = opaque;
 
-    g_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->lock);
     for (size_t i = 0; i < len; i++) {
         receive_entry(s, buf[i]);
     }
@@ -494,14 +496,14 @@ static void serial_receive(void *opaque, const uint8_t *buf, size_t len)
         virtual_timer_arm(s->rx_timer, virtual_clock_ns(s->dev.clock) + PAUSE_NS);
     }
     update_irq(s);
-    g_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static void serial_event(void *opaque, ChardevEvent event)
 {
     Serial *s = opaque;
 
-    g_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->lock);
     if (event == CHARDEV_BREAK) {
         if (!loopback(s)) {
             receive_entry(s, SERIAL_LSR_BI << 8); /* a zero byte that never stopped */
@@ -511,17 +513,17 @@ static void serial_event(void *opaque, ChardevEvent event)
         set_modem_lines(s, modem_lines(s));
     }
     update_irq(s);
-    g_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static void serial_writable(void *opaque)
 {
     Serial *s = opaque;
 
-    g_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->lock);
     transmit(s);
     update_irq(s);
-    g_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static const ChardevFrontend serial_frontend = {
@@ -535,7 +537,7 @@ static void serial_reset(Device *dev)
 {
     Serial *s = (Serial *)dev;
 
-    g_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->lock);
     transmit(s); /* last words of the guest that resets */
     virtual_timer_disarm(s->timeout_timer);
     virtual_timer_disarm(s->thri_timer);
@@ -548,7 +550,7 @@ static void serial_reset(Device *dev)
     s->timeout_armed = s->timeout_pending = s->thri_pending = s->thri_paused = false;
     s->thri_burst = 0;
     update_irq(s);
-    g_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->lock);
     if (s->chr) {
         chardev_accept_input(s->chr);
     }
@@ -584,12 +586,12 @@ static void serial_unrealize(Device *dev)
 
 static void serial_init(Device *dev)
 {
-    g_mutex_init(&((Serial *)dev)->lock);
+    pthread_mutex_init(&((Serial *)dev)->lock, NULL);
 }
 
 static void serial_finalize(Device *dev)
 {
-    g_mutex_clear(&((Serial *)dev)->lock);
+    pthread_mutex_destroy(&((Serial *)dev)->lock);
 }
 
 void serial_set_irq(Device *dev, IrqLine irq)

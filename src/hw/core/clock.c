@@ -2,6 +2,7 @@
 /* VirtualClock: the machine's time, and timers that fire on the main thread. */
 #include "tessera/hw/core/clock.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -31,7 +32,7 @@ struct VirtualClock {
     bool manual;
     int fd;
     GSource *source;
-    GMutex lock;
+    pthread_mutex_t lock;
     GQueue armed;
     GQueue firing;
     unsigned timers;
@@ -134,7 +135,7 @@ static void fire_due(VirtualClock *clock, int64_t now)
 {
     VirtualTimer *timer;
 
-    g_mutex_lock(&clock->lock);
+    pthread_mutex_lock(&clock->lock);
     while ((timer = first_armed(clock)) && timer->deadline <= now) {
         dequeue(timer);
         enqueue(timer, &clock->firing);
@@ -144,12 +145,12 @@ static void fire_due(VirtualClock *clock, int64_t now)
         void *opaque = timer->opaque;
 
         dequeue(timer);
-        g_mutex_unlock(&clock->lock);
+        pthread_mutex_unlock(&clock->lock);
         fn(opaque);
-        g_mutex_lock(&clock->lock);
+        pthread_mutex_lock(&clock->lock);
     }
     program_timerfd(clock);
-    g_mutex_unlock(&clock->lock);
+    pthread_mutex_unlock(&clock->lock);
 }
 
 static gboolean clock_source_dispatch(GSource *source, GSourceFunc callback, gpointer data)
@@ -180,7 +181,7 @@ VirtualClock *virtual_clock_new_manual(void)
 
     clock->manual = true;
     clock->fd = -1;
-    g_mutex_init(&clock->lock);
+    pthread_mutex_init(&clock->lock, NULL);
     g_queue_init(&clock->armed);
     g_queue_init(&clock->firing);
     return clock;
@@ -212,14 +213,14 @@ void virtual_clock_advance(VirtualClock *clock, int64_t ns)
     for (;;) {
         int64_t now = virtual_clock_ns(clock);
 
-        g_mutex_lock(&clock->lock);
+        pthread_mutex_lock(&clock->lock);
         timer = first_armed(clock);
         if (!timer || timer->deadline > end) {
-            g_mutex_unlock(&clock->lock);
+            pthread_mutex_unlock(&clock->lock);
             break;
         }
         now = MAX(now, timer->deadline);
-        g_mutex_unlock(&clock->lock);
+        pthread_mutex_unlock(&clock->lock);
         atomic_store(&clock->time, pack_time(now, false));
         fire_due(clock, now);
     }
@@ -239,7 +240,7 @@ void virtual_clock_free(VirtualClock *clock)
             close(clock->fd);
         }
     }
-    g_mutex_clear(&clock->lock);
+    pthread_mutex_destroy(&clock->lock);
     g_free(clock);
 }
 
@@ -247,13 +248,13 @@ static void clock_set_running(VirtualClock *clock, bool running)
 {
     int64_t now;
 
-    g_mutex_lock(&clock->lock);
+    pthread_mutex_lock(&clock->lock);
     if (!clock->manual && clock_is_running(clock) != running) {
         now = virtual_clock_ns(clock);
         atomic_store(&clock->time, pack_time(running ? host_ns() - now : now, running));
         program_timerfd(clock);
     }
-    g_mutex_unlock(&clock->lock);
+    pthread_mutex_unlock(&clock->lock);
 }
 
 void virtual_clock_start(VirtualClock *clock)
@@ -274,9 +275,9 @@ VirtualTimer *virtual_timer_new(VirtualClock *clock, void (*fn)(void *opaque), v
     timer->fn = fn;
     timer->opaque = opaque;
     timer->link.data = timer;
-    g_mutex_lock(&clock->lock);
+    pthread_mutex_lock(&clock->lock);
     clock->timers++;
-    g_mutex_unlock(&clock->lock);
+    pthread_mutex_unlock(&clock->lock);
     return timer;
 }
 
@@ -286,9 +287,9 @@ void virtual_timer_free(VirtualTimer *timer)
         return;
     }
     virtual_timer_disarm(timer);
-    g_mutex_lock(&timer->clock->lock);
+    pthread_mutex_lock(&timer->clock->lock);
     timer->clock->timers--;
-    g_mutex_unlock(&timer->clock->lock);
+    pthread_mutex_unlock(&timer->clock->lock);
     g_free(timer);
 }
 
@@ -297,7 +298,7 @@ void virtual_timer_arm(VirtualTimer *timer, int64_t deadline_ns)
     VirtualClock *clock = timer->clock;
     VirtualTimer *first;
 
-    g_mutex_lock(&clock->lock);
+    pthread_mutex_lock(&clock->lock);
     first = first_armed(clock);
     dequeue(timer);
     timer->deadline = deadline_ns;
@@ -306,13 +307,13 @@ void virtual_timer_arm(VirtualTimer *timer, int64_t deadline_ns)
     if (first == timer || first_armed(clock) == timer) {
         program_timerfd(clock);
     }
-    g_mutex_unlock(&clock->lock);
+    pthread_mutex_unlock(&clock->lock);
 }
 
 void virtual_timer_disarm(VirtualTimer *timer)
 {
     /* The timerfd may then fire for nothing once: cheaper than setting it at every disarm. */
-    g_mutex_lock(&timer->clock->lock);
+    pthread_mutex_lock(&timer->clock->lock);
     dequeue(timer);
-    g_mutex_unlock(&timer->clock->lock);
+    pthread_mutex_unlock(&timer->clock->lock);
 }

@@ -2,6 +2,7 @@
 /* i8042: the keyboard controller, with a PS/2 keyboard and a PS/2 mouse. */
 #include "tessera/hw/input/i8042.h"
 
+#include <pthread.h>
 #include "ps2-internal.h"
 
 #define RAM_SIZE     32
@@ -32,7 +33,7 @@ typedef struct I8042 {
     Device dev;
     IrqLine keyboard_irq;
     IrqLine mouse_irq;
-    GMutex lock;
+    pthread_mutex_t lock;
     uint8_t ram[RAM_SIZE];
     uint8_t out;
     Source out_source;
@@ -244,7 +245,7 @@ static MemTxResult data_read(void *opaque, hwaddr offset, uint64_t *ret_value, u
 {
     I8042 *c = opaque;
 
-    g_mutex_lock(&c->lock);
+    pthread_mutex_lock(&c->lock);
     *ret_value = c->out; /* empty: the last byte again */
     if (c->out_source != FROM_NOBODY) {
         c->out_source = FROM_NOBODY;
@@ -252,7 +253,7 @@ static MemTxResult data_read(void *opaque, hwaddr offset, uint64_t *ret_value, u
         fill_output(c);
         update_irqs(c);
     }
-    g_mutex_unlock(&c->lock);
+    pthread_mutex_unlock(&c->lock);
     return MEMTX_OK;
 }
 
@@ -261,9 +262,9 @@ static MemTxResult status_read(void *opaque, hwaddr offset, uint64_t *ret_value,
 {
     I8042 *c = opaque;
 
-    g_mutex_lock(&c->lock);
+    pthread_mutex_lock(&c->lock);
     *ret_value = read_status(c);
-    g_mutex_unlock(&c->lock);
+    pthread_mutex_unlock(&c->lock);
     return MEMTX_OK;
 }
 
@@ -271,12 +272,12 @@ static MemTxResult take_byte(I8042 *c, uint8_t value, bool is_command)
 {
     bool reset;
 
-    g_mutex_lock(&c->lock);
+    pthread_mutex_lock(&c->lock);
     c->last_was_command = is_command;
     reset = is_command ? take_command(c, value) : take_parameter(c, value);
     fill_output(c);
     update_irqs(c);
-    g_mutex_unlock(&c->lock);
+    pthread_mutex_unlock(&c->lock);
     if (reset) {
         c->dev.control->request_reset(c->dev.control->opaque, MACHINE_CAUSE_GUEST_RESET);
     }
@@ -315,7 +316,7 @@ static void i8042_reset(Device *dev)
 {
     I8042 *c = (I8042 *)dev;
 
-    g_mutex_lock(&c->lock);
+    pthread_mutex_lock(&c->lock);
     for (unsigned i = 0; i < RAM_SIZE; i++) {
         c->ram[i] = 0;
     }
@@ -329,7 +330,7 @@ static void i8042_reset(Device *dev)
     ps2_keyboard_reset(&c->keyboard);
     ps2_mouse_reset(&c->mouse);
     update_irqs(c);
-    g_mutex_unlock(&c->lock);
+    pthread_mutex_unlock(&c->lock);
 }
 
 static bool i8042_realize(Device *dev, GError **error)
@@ -344,12 +345,12 @@ static bool i8042_realize(Device *dev, GError **error)
 
 static void i8042_init(Device *dev)
 {
-    g_mutex_init(&((I8042 *)dev)->lock);
+    pthread_mutex_init(&((I8042 *)dev)->lock, NULL);
 }
 
 static void i8042_finalize(Device *dev)
 {
-    g_mutex_clear(&((I8042 *)dev)->lock);
+    pthread_mutex_destroy(&((I8042 *)dev)->lock);
 }
 
 void i8042_set_irqs(Device *dev, IrqLine keyboard, IrqLine mouse)
@@ -367,11 +368,11 @@ bool i8042_send_keys(Device *dev, const uint8_t *codes, size_t len)
     bool sent;
 
     g_assert(dev->cls == &i8042_device_class);
-    g_mutex_lock(&c->lock);
+    pthread_mutex_lock(&c->lock);
     sent = ps2_keyboard_send(&c->keyboard, codes, len);
     fill_output(c);
     update_irqs(c);
-    g_mutex_unlock(&c->lock);
+    pthread_mutex_unlock(&c->lock);
     return sent;
 }
 
@@ -380,11 +381,11 @@ void i8042_move_mouse(Device *dev, int dx, int dy, int dz, uint8_t buttons)
     I8042 *c = (I8042 *)dev;
 
     g_assert(dev->cls == &i8042_device_class);
-    g_mutex_lock(&c->lock);
+    pthread_mutex_lock(&c->lock);
     ps2_mouse_move(&c->mouse, dx, dy, dz, buttons);
     fill_output(c);
     update_irqs(c);
-    g_mutex_unlock(&c->lock);
+    pthread_mutex_unlock(&c->lock);
 }
 
 uint8_t i8042_leds(Device *dev)
@@ -393,9 +394,9 @@ uint8_t i8042_leds(Device *dev)
     uint8_t leds;
 
     g_assert(dev->cls == &i8042_device_class);
-    g_mutex_lock(&c->lock);
+    pthread_mutex_lock(&c->lock);
     leds = c->keyboard.leds;
-    g_mutex_unlock(&c->lock);
+    pthread_mutex_unlock(&c->lock);
     return leds;
 }
 

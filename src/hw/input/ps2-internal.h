@@ -64,7 +64,7 @@ typedef struct Ps2Mouse {
 
 void ps2_mouse_reset(Ps2Mouse *mouse);
 void ps2_mouse_write(Ps2Mouse *mouse, uint8_t byte);
-/** ps2_mouse_move() - motion adds up while there is no room or reporting is off */
+/** ps2_mouse_move() - motion adds up while there is no room for a packet */
 void ps2_mouse_move(Ps2Mouse *mouse, int dx, int dy, int dz, uint8_t buttons);
 
 #endif

@@ -151,6 +151,7 @@ static void take_command(Ps2Mouse *mouse, uint8_t byte)
     case MOUSE_ENABLE:
     case MOUSE_DISABLE:
         mouse->enabled = byte == MOUSE_ENABLE;
+        mouse->dx = mouse->dy = mouse->dz = 0;
         break;
     case MOUSE_DEFAULTS:
         set_defaults(mouse);

@@ -29,7 +29,10 @@ static MemTxResult reset_port_write(void *opaque, hwaddr offset, uint64_t value,
     return MEMTX_OK;
 }
 
-/* A wider access that begins here is part of a configuration address that went astray. */
+/*
+ * A wider access that begins here is a configuration address that went astray. The region takes it at
+ * full width, or the core would cut a byte for us out of it.
+ */
 static bool reset_port_accepts(void *opaque, hwaddr offset, unsigned size, bool is_write,
                                MemTxAttrs attrs)
 {
@@ -40,7 +43,10 @@ static const MemoryRegionOps reset_port_ops = {
     .read = reset_port_read,
     .write = reset_port_write,
     .endianness = DEVICE_LITTLE_ENDIAN,
-    .valid = { .min_access_size = 1, .max_access_size = 1, .accepts = reset_port_accepts },
+    .valid = { .min_access_size = 1,
+               .max_access_size = 4,
+               .unaligned = true,
+               .accepts = reset_port_accepts },
     .impl = { .min_access_size = 1, .max_access_size = 1 },
 };
 

@@ -9,7 +9,7 @@ PciBus *pci_bus_new(MemorySystem *ms, MemoryRegion *memory, MemoryRegion *io)
     bus->ms = ms;
     bus->memory = memory;
     bus->io = io;
-    g_mutex_init(&bus->lock);
+    pthread_mutex_init(&bus->lock, NULL);
     return bus;
 }
 
@@ -21,7 +21,7 @@ void pci_bus_free(PciBus *bus)
     for (unsigned i = 0; i < PCI_FUNCTIONS; i++) {
         g_assert(!bus->functions[i]);
     }
-    g_mutex_clear(&bus->lock);
+    pthread_mutex_destroy(&bus->lock);
     g_free(bus);
 }
 
@@ -57,12 +57,12 @@ void pci_update_intx(PciDevice *pdev)
 
 void pci_device_set_intx(PciDevice *pdev, bool level)
 {
-    g_mutex_lock(&pdev->bus->lock);
+    pthread_mutex_lock(&pdev->bus->lock);
     if (pdev->plugged) {
         pdev->intx_level = level;
         pci_update_intx(pdev);
     }
-    g_mutex_unlock(&pdev->bus->lock);
+    pthread_mutex_unlock(&pdev->bus->lock);
 }
 
 static uint32_t all_ones(unsigned size)
@@ -76,12 +76,12 @@ uint32_t pci_bus_config_read(PciBus *bus, uint8_t devfn, uint8_t offset, unsigne
     const PciDevice *pdev;
 
     g_assert((offset & 3) + size <= 4);
-    g_mutex_lock(&bus->lock);
+    pthread_mutex_lock(&bus->lock);
     pdev = bus->functions[devfn];
     if (pdev) {
         value = pci_get32(pdev->config + (offset & ~3)) >> (8 * (offset & 3)) & all_ones(size);
     }
-    g_mutex_unlock(&bus->lock);
+    pthread_mutex_unlock(&bus->lock);
     return value;
 }
 
@@ -93,20 +93,22 @@ static void write_mapping(PciBus *bus, PciDevice *pdev, uint8_t offset, uint32_t
     uint8_t *dword = pdev->config + (offset & ~3);
     uint32_t before;
 
-    g_mutex_lock(&bus->lock);
+    pthread_mutex_lock(&bus->lock);
     before = pci_get32(dword);
     pci_config_write_bytes(pdev, offset, value, size);
     pci_update_intx(pdev);
-    g_mutex_unlock(&bus->lock);
+    pthread_mutex_unlock(&bus->lock);
     if (pci_update_mapping(pdev, &error)) {
         return;
     }
-    g_warning("PCI %02x.%x: register 0x%02x stays as it was: %s", pdev->devfn >> 3,
-              pdev->devfn & 7, offset, error->message);
-    g_mutex_lock(&bus->lock);
+    if (pdev->refusals++ == 0) { /* once: a guest could fill the log */
+        g_warning("PCI %02x.%x: register 0x%02x stays as it was: %s", pdev->devfn >> 3,
+                  pdev->devfn & 7, offset, error->message);
+    }
+    pthread_mutex_lock(&bus->lock);
     pci_set32(dword, before);
     pci_update_intx(pdev);
-    g_mutex_unlock(&bus->lock);
+    pthread_mutex_unlock(&bus->lock);
 }
 
 void pci_bus_config_write(PciBus *bus, uint8_t devfn, uint8_t offset, uint32_t value,
@@ -116,12 +118,12 @@ void pci_bus_config_write(PciBus *bus, uint8_t devfn, uint8_t offset, uint32_t v
 
     g_assert((offset & 3) + size <= 4);
     if (!pci_touches_mapping(offset, size)) {
-        g_mutex_lock(&bus->lock);
+        pthread_mutex_lock(&bus->lock);
         pdev = bus->functions[devfn];
         if (pdev) {
             pci_config_write_bytes(pdev, offset, value, size);
         }
-        g_mutex_unlock(&bus->lock);
+        pthread_mutex_unlock(&bus->lock);
         return;
     }
     memory_system_lock(bus->ms);

@@ -220,10 +220,10 @@ bool pci_device_plug(PciDevice *pdev, GError **error)
                     "PCI slot %u, function %u is taken", pdev->devfn >> 3, pdev->devfn & 7);
         return false;
     }
-    g_mutex_lock(&bus->lock);
+    pthread_mutex_lock(&bus->lock);
     bus->functions[pdev->devfn] = pdev;
     pdev->plugged = true;
-    g_mutex_unlock(&bus->lock);
+    pthread_mutex_unlock(&bus->lock);
     memory_system_unlock(bus->ms);
     return true;
 }
@@ -231,11 +231,11 @@ bool pci_device_plug(PciDevice *pdev, GError **error)
 /* Registers to their values after power-on; under the machine lock. */
 static void config_to_reset(PciDevice *pdev)
 {
-    g_mutex_lock(&pdev->bus->lock);
+    pthread_mutex_lock(&pdev->bus->lock);
     pdev->intx_level = false;
     pci_update_intx(pdev);
     memcpy(pdev->config, pdev->reset_config, PCI_CONFIG_SIZE);
-    g_mutex_unlock(&pdev->bus->lock);
+    pthread_mutex_unlock(&pdev->bus->lock);
 }
 
 /* Taking regions away is refused only when the accelerator fails; the machine is told of that. */
@@ -266,9 +266,9 @@ void pci_device_unplug(PciDevice *pdev)
     memory_system_lock(bus->ms);
     config_to_reset(pdev);
     unmap_all(pdev);
-    g_mutex_lock(&bus->lock);
+    pthread_mutex_lock(&bus->lock);
     bus->functions[pdev->devfn] = NULL;
     pdev->plugged = false;
-    g_mutex_unlock(&bus->lock);
+    pthread_mutex_unlock(&bus->lock);
     memory_system_unlock(bus->ms);
 }

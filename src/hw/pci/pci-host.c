@@ -22,14 +22,14 @@ typedef struct PciHost {
 static MemTxResult address_read(void *opaque, hwaddr offset, uint64_t *ret_value, unsigned size,
                                 MemTxAttrs attrs)
 {
-    *ret_value = size == 4 ? atomic_load(&((PciHost *)opaque)->address) : UINT32_MAX;
+    *ret_value = offset == 0 && size == 4 ? atomic_load(&((PciHost *)opaque)->address) : UINT32_MAX;
     return MEMTX_OK;
 }
 
 static MemTxResult address_write(void *opaque, hwaddr offset, uint64_t value, unsigned size,
                                  MemTxAttrs attrs)
 {
-    if (size == 4) {
+    if (offset == 0 && size == 4) {
         /* Bits 30..24 and 1..0 are read-only zeros. */
         atomic_store(&((PciHost *)opaque)->address, (uint32_t)value & 0x80fffffc);
     }

@@ -3,6 +3,7 @@
 #ifndef TESSERA_HW_PCI_PCI_INTERNAL_H
 #define TESSERA_HW_PCI_PCI_INTERNAL_H
 
+#include <pthread.h>
 #include "tessera/hw/pci/pci.h"
 
 #define PCI_FUNCTIONS 256
@@ -17,7 +18,7 @@ struct PciBus {
     MemorySystem *ms;
     MemoryRegion *memory;
     MemoryRegion *io;
-    GMutex lock;
+    pthread_mutex_t lock;
     PciDevice *functions[PCI_FUNCTIONS];
     IrqLine irqs[PCI_PIN_COUNT];
     unsigned asserted[PCI_PIN_COUNT]; /* functions that hold the wire up */

@@ -2,6 +2,7 @@
 /* mc146818: the PC's real-time clock and its battery-backed RAM. */
 #include "tessera/hw/rtc/mc146818.h"
 
+#include <pthread.h>
 #include <time.h>
 #include "tessera/util/range.h"
 
@@ -30,7 +31,7 @@ typedef struct Rtc {
     void *now_opaque;
     VirtualTimer *update_timer;
     VirtualTimer *periodic_timer;
-    GMutex lock;
+    pthread_mutex_t lock;
     uint8_t ram[RTC_NVRAM_SIZE];
     uint8_t index;
     uint8_t flags; /* register C without IRQF */
@@ -371,9 +372,9 @@ static MemTxResult rtc_read(void *opaque, hwaddr offset, uint64_t *ret_value, un
 
     *ret_value = 0xff; /* the index cannot be read back */
     if (offset == RTC_DATA_PORT) {
-        g_mutex_lock(&s->lock);
+        pthread_mutex_lock(&s->lock);
         *ret_value = rtc_read_register(s, s->index);
-        g_mutex_unlock(&s->lock);
+        pthread_mutex_unlock(&s->lock);
     }
     return MEMTX_OK;
 }
@@ -383,13 +384,13 @@ static MemTxResult rtc_write(void *opaque, hwaddr offset, uint64_t value, unsign
 {
     Rtc *s = opaque;
 
-    g_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->lock);
     if (offset == RTC_INDEX_PORT) {
         s->index = value & (RTC_NVRAM_SIZE - 1);
     } else {
         rtc_write_register(s, s->index, (uint8_t)value);
     }
-    g_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->lock);
     return MEMTX_OK;
 }
 
@@ -397,7 +398,7 @@ static const MemoryRegionOps rtc_ops = {
     .read = rtc_read,
     .write = rtc_write,
     .endianness = DEVICE_LITTLE_ENDIAN,
-    .valid = { .min_access_size = 1, .max_access_size = 2 },
+    .valid = { .min_access_size = 1, .max_access_size = 1 },
     .impl = { .min_access_size = 1, .max_access_size = 1 },
 };
 
@@ -405,10 +406,10 @@ static void on_timer(void *opaque)
 {
     Rtc *s = opaque;
 
-    g_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->lock);
     sync_flags(s);
     update_irq(s);
-    g_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->lock);
 }
 
 /* The reset pin ends interrupts; time, alarm and RAM have a battery. */
@@ -416,13 +417,13 @@ static void rtc_reset(Device *dev)
 {
     Rtc *s = (Rtc *)dev;
 
-    g_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->lock);
     sync_flags(s);
     s->ram[RTC_REG_B] &= ~(RTC_B_ENABLES | RTC_B_SQWE);
     s->flags = 0;
     s->index = 0;
     update_irq(s);
-    g_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static bool rtc_realize(Device *dev, GError **error)
@@ -457,7 +458,7 @@ static void rtc_init(Device *dev)
 {
     Rtc *s = (Rtc *)dev;
 
-    g_mutex_init(&s->lock);
+    pthread_mutex_init(&s->lock, NULL);
     s->now_us = host_utc_us;
     s->ram[RTC_REG_A] = 0x26; /* 32,768 Hz, periodic rate 1,024 Hz: as a PC's firmware leaves it */
     s->ram[RTC_REG_B] = RTC_B_24H;
@@ -465,7 +466,7 @@ static void rtc_init(Device *dev)
 
 static void rtc_finalize(Device *dev)
 {
-    g_mutex_clear(&((Rtc *)dev)->lock);
+    pthread_mutex_destroy(&((Rtc *)dev)->lock);
 }
 
 void rtc_set_irq(Device *dev, IrqLine irq)
@@ -489,9 +490,9 @@ void rtc_set_nvram(Device *dev, unsigned index, uint8_t value)
 
     g_assert(dev->cls == &rtc_device_class);
     g_assert(index > RTC_REG_D && index < RTC_NVRAM_SIZE && index != RTC_CENTURY);
-    g_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->lock);
     s->ram[index] = value;
-    g_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static void set_nvram_le(Device *dev, unsigned index, unsigned bytes, uint64_t value)
