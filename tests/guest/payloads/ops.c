@@ -157,7 +157,7 @@ static void __attribute__((noreturn)) triple_fault(void)
     struct __attribute__((packed)) {
         uint16_t limit;
         uint64_t base;
-    } none = { 0, 0 };
+    } none = {0, 0};
 
     for (;;) {
         __asm__ volatile("lidt %0; ud2" : : "m"(none));

@@ -6,10 +6,10 @@
 #include <stdint.h>
 
 /*
- * The test fills a processor's list, lets the vCPUs run, and gets its answers in the same list. When
- * processor 0 has done its list it writes 0 to OPS_PORT_DONE, which holds the vCPUs; going on, it
- * starts with its list again. The others begin when OP_START_PROCESSOR says so, and again each time
- * that `generation` changes.
+ * The test fills a processor's list, lets the vCPUs run, and finds its answers in the same list.
+ * When processor 0 has done its list it writes 0 to OPS_PORT_DONE, which holds the vCPUs; going on,
+ * it starts with its list again. The others begin when OP_START_PROCESSOR says so, and again each
+ * time that `generation` changes.
  */
 #define OPS_SHARED_BASE 0x90000
 #define OPS_MAX         48
@@ -55,9 +55,15 @@ typedef struct Op {
 
 /* Entries of a list: at CPL 0, at CPL 3, and with memory beside the port or address. */
 #define DO(kind_, size_, addr_, value_)                                                            \
-    (Op) { .kind = (kind_), .size = (size_), .addr = (addr_), .value = (value_) }
+    (Op)                                                                                           \
+    {                                                                                              \
+        .kind = (kind_), .size = (size_), .addr = (addr_), .value = (value_)                       \
+    }
 #define DO_USER(kind_, size_, addr_, value_)                                                       \
-    (Op) { .kind = (kind_), .size = (size_), .user = 1, .addr = (addr_), .value = (value_) }
+    (Op)                                                                                           \
+    {                                                                                              \
+        .kind = (kind_), .size = (size_), .user = 1, .addr = (addr_), .value = (value_)            \
+    }
 #define DO_MANY(kind_, size_, user_, addr_, value_, result_)                                       \
     (Op)                                                                                           \
     {                                                                                              \

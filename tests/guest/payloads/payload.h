@@ -9,9 +9,10 @@
 #include "payload-asm.h"
 
 /*
- * A payload is payload_main(), linked with support/. It runs in long mode at CPL 0, interrupts off,
- * the first 4 GiB mapped one to one. Without hardware virtualization CPL 0 is interpreted, about one
- * instruction a microsecond, integer instructions only (docs/testing.md); CPL 3 runs natively.
+ * A payload is payload_main(), linked with support/. It runs in long mode at CPL 0, interrupts
+ * off, the first 4 GiB mapped one to one. Without hardware virtualization CPL 0 is interpreted,
+ * about one instruction a microsecond, integer instructions only (docs/testing.md); CPL 3 runs
+ * natively.
  */
 
 /* Ports that both the PC and the small machines of tests/guest/support have. */

@@ -146,7 +146,7 @@ void call_user(void (*fn)(void *), void *arg)
 /* Task state and interrupt table of processor @cpu. */
 void traps_start(unsigned cpu)
 {
-    struct table_pointer pointer = { sizeof(idt) - 1, (uintptr_t)idt };
+    struct table_pointer pointer = {sizeof(idt) - 1, (uintptr_t)idt};
     struct tss *t = &tss[cpu];
     uint64_t base = (uintptr_t)t;
     uint16_t selector = SEL_TSS(cpu);
@@ -154,8 +154,8 @@ void traps_start(unsigned cpu)
     t->rsp[0] = (uintptr_t)trap_stacks[cpu] + sizeof(trap_stacks[cpu]);
     t->io_map_base = offsetof(struct tss, io_map);
     t->io_map[sizeof(t->io_map) - 1] = 0xff;
-    gdt[selector / 8] = (sizeof(*t) - 1) | (base & 0xffffff) << 16 | 0x89ULL << 40 |
-                        (base >> 24 & 0xff) << 56;
+    gdt[selector / 8] =
+        (sizeof(*t) - 1) | (base & 0xffffff) << 16 | 0x89ULL << 40 | (base >> 24 & 0xff) << 56;
     gdt[selector / 8 + 1] = base >> 32;
     __asm__ volatile("ltr %0" : : "r"(selector));
     __asm__ volatile("lidt %0" : : "m"(pointer));
