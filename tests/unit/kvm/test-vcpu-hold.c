@@ -217,6 +217,75 @@ static void test_pause_of_halted_vcpus(void **state)
     }
 }
 
+/* A handler that stays in its call until it is let out. */
+typedef struct Gate {
+    VcpuFixture *f;
+    _Atomic bool inside;
+    _Atomic bool open;
+    _Atomic bool paused;
+} Gate;
+
+static MemTxResult gate_read(void *opaque, hwaddr offset, uint64_t *ret_value, unsigned size,
+                             MemTxAttrs attrs)
+{
+    Gate *g = opaque;
+
+    atomic_store(&g->inside, true);
+    while (!atomic_load(&g->open)) {
+        g_usleep(20);
+    }
+    *ret_value = 0x77;
+    return MEMTX_OK;
+}
+
+static MemTxResult gate_write(void *opaque, hwaddr offset, uint64_t value, unsigned size,
+                              MemTxAttrs attrs)
+{
+    return MEMTX_OK;
+}
+
+static const MemoryRegionOps gate_ops = { .read = gate_read, .write = gate_write };
+
+static void *pause_and_tell(void *opaque)
+{
+    Gate *g = opaque;
+
+    vcpu_set_pause(g->f->set);
+    atomic_store(&g->paused, true);
+    return NULL;
+}
+
+/* A park keeps the vCPU from completing its exit: the pause is not over before the park is. */
+static void test_pause_waits_for_a_park_to_complete_the_exit(void **state)
+{
+    VcpuFixture *f = *state;
+    Gate g = { .f = f };
+    MemoryRegion *port = memory_region_new_io(f->base->ms, NULL, &gate_ops, &g, "gate", 1);
+    uint8_t answer = 0;
+    GThread *thread;
+
+    g_ptr_array_add(f->base->regions, port);
+    assert_true(memory_region_add_subregion(f->base->ports, 0x600, port, NULL));
+    vcpu_fixture_make(f, 1);
+    vcpu_fixture_reset(f);
+    model_vcpu_push_io(f->vm, 0, false, 0x600, 1, 1, &answer);
+    vcpu_set_resume(f->set);
+    while (!atomic_load(&g.inside)) {
+        g_usleep(20);
+    }
+    vcpu_set_park(f->set); /* at once: who is in a handler is out of the guest */
+    thread = g_thread_new("pauser", pause_and_tell, &g);
+    while (!vcpu_set_paused(f->set)) {
+        g_usleep(20);
+    }
+    atomic_store(&g.open, true);
+    g_usleep(20000);
+    assert_false(atomic_load(&g.paused));
+    vcpu_set_unpark(f->set);
+    g_thread_join(thread);
+    assert_int_equal(answer, 0x77);
+}
+
 /* A device whose every write shows other RAM in the window: one slot goes, one comes in its place. */
 typedef struct Switch {
     MemoryRegion *window;
@@ -287,6 +356,7 @@ int main(void)
         TEST(test_parks_from_two_threads),
         TEST(test_pause_park_look_and_nmi_together),
         TEST(test_pause_of_halted_vcpus),
+        TEST(test_pause_waits_for_a_park_to_complete_the_exit),
         TEST(test_commits_from_handlers),
     };
 
