@@ -7,20 +7,21 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Far beyond what any of these guests needs: only a broken one meets it. */
-#define PATIENCE_US (60 * G_USEC_PER_SEC)
+#define PATIENCE_S 60
 
 #define IDENTITY_MAP_BASE 0xfeffc000
 #define TSS_BASE          0xfeffd000
 
 static void count(Guest *guest, unsigned *what)
 {
-    g_mutex_lock(&guest->lock);
+    pthread_mutex_lock(&guest->lock);
     (*what)++;
-    g_cond_broadcast(&guest->changed);
-    g_mutex_unlock(&guest->lock);
+    pthread_cond_broadcast(&guest->changed);
+    pthread_mutex_unlock(&guest->lock);
 }
 
 static MemTxResult port_read(void *opaque, hwaddr offset, uint64_t *ret_value, unsigned size,
@@ -37,11 +38,11 @@ static MemTxResult done_write(void *opaque, hwaddr offset, uint64_t value, unsig
 
     vcpu_set_hold(guest->vcpus);
     if (value) {
-        g_mutex_lock(&guest->lock);
+        pthread_mutex_lock(&guest->lock);
         g_free(guest->failure);
         guest->failure = g_strdup_printf("the payload ended with 0x%" PRIx64, value);
         guest->failures++;
-        g_mutex_unlock(&guest->lock);
+        pthread_mutex_unlock(&guest->lock);
     }
     count(guest, &guest->done);
     return MEMTX_OK;
@@ -64,9 +65,9 @@ static MemTxResult console_write(void *opaque, hwaddr offset, uint64_t value, un
 {
     Guest *guest = opaque;
 
-    g_mutex_lock(&guest->lock);
+    pthread_mutex_lock(&guest->lock);
     g_string_append_c(guest->console, (char)value);
-    g_mutex_unlock(&guest->lock);
+    pthread_mutex_unlock(&guest->lock);
     return MEMTX_OK;
 }
 
@@ -89,12 +90,12 @@ static void on_failed(void *opaque, unsigned cpu, const char *text)
 {
     Guest *guest = opaque;
 
-    g_mutex_lock(&guest->lock);
+    pthread_mutex_lock(&guest->lock);
     g_free(guest->failure);
     guest->failure = g_strdup(text);
     guest->failures++;
-    g_cond_broadcast(&guest->changed);
-    g_mutex_unlock(&guest->lock);
+    pthread_cond_broadcast(&guest->changed);
+    pthread_mutex_unlock(&guest->lock);
 }
 
 static const VcpuOps vcpu_ops = {
@@ -184,6 +185,7 @@ static void make_plan(Guest *guest, unsigned cpus)
 Guest *guest_new(unsigned cpus)
 {
     g_autofree char *reason = no_kvm();
+    pthread_condattr_t attr;
     Guest *guest;
 
     if (reason) {
@@ -191,8 +193,11 @@ Guest *guest_new(unsigned cpus)
         skip();
     }
     guest = g_new0(Guest, 1);
-    g_mutex_init(&guest->lock);
-    g_cond_init(&guest->changed);
+    pthread_mutex_init(&guest->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&guest->changed, &attr);
+    pthread_condattr_destroy(&attr);
     guest->console = g_string_new(NULL);
     make_memory(guest);
     make_vm(guest, cpus);
@@ -223,8 +228,8 @@ void guest_free(Guest *guest)
     cpu_model_free(guest->model);
     kvm_free(guest->kvm);
     memory_system_free(guest->ms);
-    g_mutex_clear(&guest->lock);
-    g_cond_clear(&guest->changed);
+    pthread_mutex_destroy(&guest->lock);
+    pthread_cond_destroy(&guest->changed);
     g_free(guest->failure);
     g_string_free(guest->console, TRUE);
     g_free(guest);
@@ -287,28 +292,40 @@ static void give_up(Guest *guest)
 
 void guest_wait(Guest *guest, const unsigned *what, unsigned n)
 {
-    gint64 end = g_get_monotonic_time() + PATIENCE_US;
-    unsigned failures;
-    bool there = true;
+    struct timespec end;
+    bool wants_failure = what == &guest->failures;
+    bool there;
+    int err = 0;
 
-    g_mutex_lock(&guest->lock);
-    failures = guest->failures;
-    while (*what < n && there && (what == &guest->failures || guest->failures == failures)) {
-        there = g_cond_wait_until(&guest->changed, &guest->lock, end);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += PATIENCE_S;
+    pthread_mutex_lock(&guest->lock);
+    while (*what < n && (wants_failure || !guest->failures) && err == 0) {
+        err = pthread_cond_timedwait(&guest->changed, &guest->lock, &end);
     }
-    there = *what >= n && (what == &guest->failures || !guest->failures);
-    g_mutex_unlock(&guest->lock);
+    there = *what >= n && (wants_failure || !guest->failures);
+    pthread_mutex_unlock(&guest->lock);
     if (!there) {
         give_up(guest);
     }
 }
 
+static bool has_failed(Guest *guest)
+{
+    bool failed;
+
+    pthread_mutex_lock(&guest->lock);
+    failed = guest->failures > 0;
+    pthread_mutex_unlock(&guest->lock);
+    return failed;
+}
+
 void guest_wait_shared(Guest *guest, const volatile uint64_t *what, uint64_t n)
 {
-    gint64 end = g_get_monotonic_time() + PATIENCE_US;
+    gint64 end = g_get_monotonic_time() + PATIENCE_S * G_USEC_PER_SEC;
 
     while (*what < n) {
-        if (g_get_monotonic_time() > end || guest->failures) {
+        if (g_get_monotonic_time() > end || has_failed(guest)) {
             give_up(guest);
         }
         g_usleep(200);

@@ -5,6 +5,7 @@
 
 #include "../payloads/ops.h"
 #include <glib.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -40,8 +41,8 @@ typedef struct Guest {
     LinuxBootPlan *plan;
     OpsShared *shared; /* in guest RAM */
 
-    GMutex lock; /* guards what follows; written on vCPU threads */
-    GCond changed;
+    pthread_mutex_t lock; /* guards what follows; written on vCPU threads */
+    pthread_cond_t changed;
     unsigned done;       /* writes to OPS_PORT_DONE */
     unsigned interrupts; /* writes to OPS_PORT_INTERRUPT */
     unsigned triple_faults;
@@ -93,7 +94,7 @@ typedef struct Access {
  */
 typedef struct Recorder {
     MemoryRegion *region;
-    GMutex lock; /* guards the rest but @hook */
+    pthread_mutex_t lock; /* guards the rest but @hook */
     Access accesses[RECORDER_MAX];
     unsigned count;
     uint64_t answer;

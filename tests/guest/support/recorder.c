@@ -16,12 +16,12 @@ uint64_t recorder_value(hwaddr offset, unsigned size)
 
 static void record(Recorder *r, const Access *access)
 {
-    g_mutex_lock(&r->lock);
+    pthread_mutex_lock(&r->lock);
     if (r->count < RECORDER_MAX) {
         r->accesses[r->count] = *access;
     }
     r->count++;
-    g_mutex_unlock(&r->lock);
+    pthread_mutex_unlock(&r->lock);
     if (r->hook) {
         r->hook(r, access);
     }
@@ -33,9 +33,9 @@ static MemTxResult recorder_read(void *opaque, hwaddr offset, uint64_t *ret_valu
     Recorder *r = opaque;
     Access access = {.offset = offset, .size = size};
 
-    g_mutex_lock(&r->lock);
+    pthread_mutex_lock(&r->lock);
     access.value = r->answer ? r->answer : recorder_value(offset, size);
-    g_mutex_unlock(&r->lock);
+    pthread_mutex_unlock(&r->lock);
     *ret_value = access.value;
     record(r, &access);
     return MEMTX_OK;
@@ -63,7 +63,7 @@ Recorder *recorder_new(Guest *guest, MemoryRegion *container, hwaddr addr, uint6
 {
     Recorder *r = g_new0(Recorder, 1);
 
-    g_mutex_init(&r->lock);
+    pthread_mutex_init(&r->lock, NULL);
     r->region = memory_region_new_io(guest->ms, NULL, &recorder_ops, r, "recorder", size);
     edit(memory_region_add_subregion_overlap(container, addr, r->region, priority, EDIT_ERROR));
     return r;
@@ -77,7 +77,7 @@ void recorder_free(Recorder *r)
         edit(memory_region_del_subregion(container, r->region, EDIT_ERROR));
     }
     memory_region_release(r->region);
-    g_mutex_clear(&r->lock);
+    pthread_mutex_destroy(&r->lock);
     g_free(r);
 }
 
