@@ -50,7 +50,7 @@ PAYLOAD_SUPPORT := $(patsubst %,$B/%.po,$(basename $(wildcard $(PAYLOAD_DIR)/sup
 PAYLOAD_CFLAGS  := -std=gnu11 $(WARN) -O2 -g -ffreestanding -fno-pic -mno-sse -mno-mmx -mno-80387 -mgeneral-regs-only \
                    -mno-red-zone -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
                    -I$(PAYLOAD_DIR) -Iinclude
-PAYLOAD_LDFLAGS := -nostdlib -static -no-pie -Wl,-T,$(PAYLOAD_LD),--build-id=none,-z,noexecstack,-z,max-page-size=4096,--no-warn-rwx-segments
+PAYLOAD_LDFLAGS := -nostdlib -static -Wl,-T,$(PAYLOAD_LD),--build-id=none,-z,noexecstack,-z,max-page-size=4096,--no-warn-rwx-segments
 
 $B/$(PAYLOAD_DIR)/%.po: $(PAYLOAD_DIR)/%.S $B/flags
 	$(call say,GUESTAS,$<)
@@ -69,8 +69,15 @@ $(PAYLOAD_ELVES): %.elf: %.po $(PAYLOAD_SUPPORT) $(PAYLOAD_LD)
 $(PAYLOAD_BINS): %.bin: %.elf
 	$(Q)objcopy -O binary $< $@
 
+# payloads/images/NAME.S is a kernel file byte by byte, without the linker script.
+PAYLOAD_IMAGES := $(patsubst %.S,$B/%.img,$(wildcard $(PAYLOAD_DIR)/images/*.S))
+
+$(PAYLOAD_IMAGES): %.img: %.po
+	$(call say,IMAGE,$@)
+	$(Q)objcopy -O binary -j .image $< $@
+
 .PHONY: payloads
-payloads: $(PAYLOAD_ELVES) $(PAYLOAD_BINS)
+payloads: $(PAYLOAD_ELVES) $(PAYLOAD_BINS) $(PAYLOAD_IMAGES)
 .SECONDARY: $(PAYLOADS:%=$B/%.po)
 
 # --- Running them. A suite writes its counts to $(RESULTS)/SUITE.count.

@@ -6,7 +6,7 @@ n=0
 pids=()
 trap 'for pid in "${pids[@]}"; do kill -9 "$pid" 2>/dev/null; done; rm -rf "$dir"' EXIT
 
-report()                        # report STATUS NAME: one test's result, and what was said if it failed
+report()                        # report STATUS NAME: a test's result, and what was said if not ok
 {
     n=$((n + 1))
     if [ "$1" = 0 ]; then

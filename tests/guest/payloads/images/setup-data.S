@@ -2,9 +2,9 @@
 /* A bzImage (boot protocol 2.12) that walks its setup_data list and says what is in it. */
 
 /*
- * Linux Documentation/arch/x86/boot.rst. One setup sector behind the boot sector; the protected-mode
- * code is entered at 0x200 in 64-bit mode, %rsi = boot_params. It uses the loader's stack and no
- * absolute address. It says "setup-data TYPE LENGTH" for each entry, for a device tree (type 2)
+ * Linux Documentation/arch/x86/boot.rst. One setup sector behind the boot sector; the code
+ * behind it is entered at 0x200 in 64-bit mode, %rsi = boot_params. It uses the loader's stack and
+ * no absolute address. It says "setup-data TYPE LENGTH" for each entry, for a device tree (type 2)
  * "fdt-magic" and "fdt-size" as the blob has them, and ends with isa-debug-exit, the number of
  * entries as value.
  */
