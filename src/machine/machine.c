@@ -25,6 +25,7 @@ static bool make_accelerator(Machine *machine, GError **error)
         .identity_map_base = PC_IDENTITY_MAP_BASE,
         .tss_base = PC_TSS_BASE,
         .irqchip = true,
+        .irqchip_later = true,
     };
 
     machine->kvm = kvm_new(&config, error);
@@ -132,6 +133,9 @@ static bool make_vcpus(Machine *machine, GError **error)
         return false;
     }
     machine->memory_attached = true;
+    if (!kvm_make_irqchip(machine->kvm, error)) {
+        return false;
+    }
     machine->vcpus = vcpu_set_new(machine->kvm, machine->cpu_model, machine->config->cpus, memory,
                                   io, &run_control_vcpu_ops, machine, error);
     return machine->vcpus != NULL;

@@ -77,7 +77,7 @@ static bool remember_reset_state(Kvm *kvm, GError **error)
     return true;
 }
 
-bool kvm_irqchip_new(Kvm *kvm, GError **error)
+bool kvm_make_irqchip(Kvm *kvm, GError **error)
 {
     /* The guest's time-stamp calibration reads port 0x61: the kernel answers it itself. */
     struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };

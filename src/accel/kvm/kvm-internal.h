@@ -166,8 +166,6 @@ bool kvm_read_caps(Kvm *kvm, GError **error);
 
 /* irq-routing.c */
 
-/** kvm_irqchip_new() - the chips, PIT and routing table; remembers their power-on state */
-bool kvm_irqchip_new(Kvm *kvm, GError **error);
 /**
  * kvm_irq_routing_default() - GSI 0 to IOAPIC pin 2 and PIC pin 0, none for GSI 2, the others to the
  * pins of their own number

@@ -91,7 +91,7 @@ Kvm *kvm_new(const KvmConfig *config, GError **error)
     pthread_mutex_init(&kvm->ring.lock, NULL);
     if (!kvm_open_device(kvm, device, error) || !create_vm(kvm, error) ||
         !kvm_read_caps(kvm, error) || !place_kernel_pages(kvm, config, error) ||
-        (kvm->irqchip && !kvm_irqchip_new(kvm, error))) {
+        (kvm->irqchip && !config->irqchip_later && !kvm_make_irqchip(kvm, error))) {
         kvm_free(kvm);
         return NULL;
     }

@@ -307,6 +307,33 @@ static void test_kvm_resume_clock_sets_the_time_of_the_pause(void **state)
     kvm_free(kvm);
 }
 
+static void test_kvm_make_irqchip_later(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    KvmConfig later = config;
+    struct kvm_irqchip chip = { .chip_id = 0 };
+    Kvm *kvm;
+
+    later.irqchip_later = true;
+    kvm = kvm_new(&later, &error);
+    assert_non_null(kvm);
+    assert_int_equal(kvm_vm_ioctl(kvm, KVM_GET_IRQCHIP, &chip), -ENXIO);
+    kvm_set_gsi(kvm, 4, true); /* nobody hears it */
+    for (unsigned n = 1; n <= 7; n++) {
+        g_autoptr(GError) refused = NULL;
+        Kvm *other = kvm_new(&later, &error);
+
+        model_kvm_fail_nth(n, EIO, false);
+        assert_false(kvm_make_irqchip(other, &refused));
+        assert_non_null(refused);
+        kvm_free(other);
+    }
+    assert_true(kvm_make_irqchip(kvm, &error));
+    assert_int_equal(kvm_vm_ioctl(kvm, KVM_GET_IRQCHIP, &chip), 0);
+    assert_true(kvm_reset_irqchip(kvm, &error));
+    kvm_free(kvm);
+}
+
 static void test_kvm_reset_irqchip_puts_back_the_first_state(void **state)
 {
     g_autoptr(GError) error = NULL;
@@ -411,6 +438,7 @@ int main(void)
         cmocka_unit_test_setup(test_kvm_new_each_ioctl_fails, setup),
         cmocka_unit_test_setup(test_kvm_set_trace_hears_real_ioctls, setup),
         cmocka_unit_test_setup(test_kvm_resume_clock_sets_the_time_of_the_pause, setup),
+        cmocka_unit_test_setup(test_kvm_make_irqchip_later, setup),
         cmocka_unit_test_setup(test_kvm_reset_irqchip_puts_back_the_first_state, setup),
         cmocka_unit_test_setup(test_kvm_send_msi_delivers, setup),
         cmocka_unit_test_setup(test_kvm_add_irqfd_binds_and_takes_off, setup),

@@ -14,12 +14,14 @@ typedef struct Kvm Kvm;
  * @identity_map_base, @tss_base: guest-physical pages that the kernel needs on some hosts
  *      (KVM_SET_IDENTITY_MAP_ADDR, KVM_SET_TSS_ADDR: 1 and 3 pages), board's choice
  * @irqchip: in-kernel PICs, IOAPIC, local APICs and PIT
+ * @irqchip_later: not made by kvm_new() but by kvm_make_irqchip()
  */
 typedef struct KvmConfig {
     const char *device;
     hwaddr identity_map_base;
     hwaddr tss_base;
     bool irqchip;
+    bool irqchip_later;
 } KvmConfig;
 
 /**
@@ -37,6 +39,15 @@ void kvm_free(Kvm *kvm);
  */
 bool kvm_attach_memory(Kvm *kvm, AddressSpace *memory, AddressSpace *io, GError **error);
 void kvm_detach_memory(Kvm *kvm);
+
+/**
+ * kvm_make_irqchip() - makes the chips of a VM with @irqchip_later; before the first vCPU, and once
+ *
+ * Best after kvm_attach_memory(): the chips leave work for the kernel's grace periods behind, and each
+ * slot that is set soon after them waits for it, milliseconds where a VM's first slots take 0.2.
+ * Until then kvm_set_gsi() is not heard, and irqfds and MSIs are refused.
+ */
+bool kvm_make_irqchip(Kvm *kvm, GError **error);
 
 /** kvm_phys_bits() - guest-physical address bits usable: min(host's, CPUID 0x80000008 EAX[7:0]) */
 unsigned kvm_phys_bits(const Kvm *kvm);
