@@ -10,7 +10,7 @@
 #include "tessera/util/error.h"
 #include "tessera/util/suggest.h"
 
-#define CPUID_TABLE_START 64  /* entries asked for at first; doubled while the kernel says E2BIG */
+#define CPUID_TABLE_START 128 /* entries asked for at first; doubled while the kernel says E2BIG */
 #define CPUID_TABLE_MAX   1024
 
 #define CPUID_1_ECX_X2APIC       (1u << 21)

@@ -197,7 +197,7 @@ static bool check_required(Kvm *kvm, GError **error)
 /* KVM_GET_SUPPORTED_CPUID, with as many entries as it takes; NULL: refused. */
 static struct kvm_cpuid2 *get_supported_cpuid(Kvm *kvm, int *ret_err)
 {
-    for (uint32_t nent = 64; nent <= 4096; nent *= 2) {
+    for (uint32_t nent = 128; nent <= 4096; nent *= 2) {
         struct kvm_cpuid2 *cpuid =
             g_malloc0(sizeof(*cpuid) + nent * sizeof(struct kvm_cpuid_entry2));
 
