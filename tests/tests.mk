@@ -164,14 +164,49 @@ $(BENCH_TESTS): $B/%: $B/%.o $(BENCH_SUPPORT) $(LIB_OBJS) $B/flags
 # The run loop without the kernel: this one answers the ioctls itself.
 $B/tests/bench/bench-run-loop: private LDFLAGS_ALL += $(KVM_WRAP)
 
+# Their guests, and the bare KVM loop that is measured against: it links nothing but the C library.
+BENCH_PAYLOAD_DIR   := tests/bench/payloads
+BENCH_PAYLOADS      := $(patsubst %.S,$B/%.elf,$(wildcard $(BENCH_PAYLOAD_DIR)/*.S))
+BENCH_PAYLOAD_FLAGS := -nostdlib -static -Wa,-I$(BENCH_PAYLOAD_DIR) \
+                       -Wl,-T,$(BENCH_PAYLOAD_DIR)/payload.ld,--build-id=none,-z,noexecstack,--no-warn-rwx-segments
+BENCH_BARE          := $B/tests/bench/bare/bare-kvm
+BENCH_ENV           := TESSERA=$(abspath $(PROGRAM)) TESSERA_BUILD=$(abspath $B) \
+                       TESSERA_BENCH_PAYLOADS=$(abspath $B/$(BENCH_PAYLOAD_DIR))
+
+$(BENCH_PAYLOADS): $B/%.elf: %.S $(BENCH_PAYLOAD_DIR)/payload.ld $(BENCH_PAYLOAD_DIR)/pvh.inc $B/flags
+	$(call say,GUESTAS,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(BENCH_PAYLOAD_FLAGS) -o $@ $<
+
+$(BENCH_BARE): $(BENCH_BARE).o $B/flags
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $<
+
+BENCH_BOOT := $B/tests/bench/rig/boot
+$(BENCH_BOOT): $(BENCH_BOOT).o $(BENCH_SUPPORT) $B/flags
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(BENCH_SUPPORT) $(PKG_LIBS)
+
+.PHONY: bench-programs
+bench-programs: $(BENCH_TESTS) $(PROGRAM) payloads $(BENCH_PAYLOADS) $(BENCH_BARE) $(BENCH_BOOT)
+
 .PHONY: bench-run
-bench-run: $(BENCH_TESTS) $(PROGRAM) payloads
-	$(Q)status=0; for bench in $(BENCH_TESTS) $(BENCH_SCRIPTS); do $(TEST_ENV) $$bench || status=1; done; exit $$status
+bench-run: bench-programs
+	$(Q)status=0; for bench in $(BENCH_TESTS) $(BENCH_SCRIPTS); do $(BENCH_ENV) $$bench || status=1; done; exit $$status
 
 .PHONY: bench
 bench: ## run the benchmarks, one line "name value unit" for each figure
 bench: deps
 	+$(Q)$(SUBMAKE) bench-run
+
+.PHONY: bench-rig-run
+bench-rig-run: bench-programs
+	$(Q)$(BENCH_ENV) tests/bench/rig/run
+
+.PHONY: bench-rig
+bench-rig: ## run the benchmarks that boot stock kernels, in the rig (10 minutes and more)
+bench-rig: deps
+	+$(Q)$(SUBMAKE) bench-rig-run
 
 # --- Coverage: lines executed by the unit and guest tests, file by file.
 .PHONY: cov
