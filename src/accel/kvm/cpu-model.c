@@ -2,16 +2,12 @@
 /* `-cpu`: from what the host's KVM supports to what the guest is told. */
 #include "cpu-model-internal.h"
 
-#include <errno.h>
 #include <string.h>
 #include "cpu-features-internal.h"
 #include "cpuid-internal.h"
 #include "kvm-internal.h"
 #include "tessera/util/error.h"
 #include "tessera/util/suggest.h"
-
-#define CPUID_TABLE_START 128 /* entries asked for at first; doubled while the kernel says E2BIG */
-#define CPUID_TABLE_MAX   1024
 
 #define CPUID_1_ECX_X2APIC       (1u << 21)
 #define CPUID_1_ECX_TSC_DEADLINE (1u << 24)
@@ -23,22 +19,6 @@ struct CpuModel {
     char *spec;
     struct kvm_cpuid2 *table; /* the model's leaves, before a vCPU's own numbers go in */
 };
-
-static struct kvm_cpuid2 *get_supported(Kvm *kvm, GError **error)
-{
-    int ret = -E2BIG;
-
-    for (unsigned n = CPUID_TABLE_START; ret == -E2BIG && n <= CPUID_TABLE_MAX; n *= 2) {
-        g_autofree struct kvm_cpuid2 *t = cpuid_table_new(n);
-
-        ret = kvm_system_ioctl(kvm, KVM_GET_SUPPORTED_CPUID, t);
-        if (ret >= 0) {
-            return g_steal_pointer(&t);
-        }
-    }
-    error_set_errno(error, -ret, "KVM_GET_SUPPORTED_CPUID");
-    return NULL;
-}
 
 static bool feature_present(struct kvm_cpuid2 *t, const CpuFeature *f)
 {
@@ -195,7 +175,7 @@ CpuModel *cpu_model_new(Kvm *kvm, const char *spec, GError **error)
                     words[0] ? words[0] : "", hint);
         return NULL;
     }
-    offered = get_supported(kvm, error);
+    offered = kvm_get_supported_cpuid(kvm, error);
     if (!offered) {
         return NULL;
     }
@@ -243,7 +223,7 @@ static void print_feature(const CpuFeature *f, void *opaque)
 
 void cpu_model_print_features(Kvm *kvm, GString *out)
 {
-    g_autofree struct kvm_cpuid2 *table = get_supported(kvm, NULL);
+    g_autofree struct kvm_cpuid2 *table = kvm_get_supported_cpuid(kvm, NULL);
     FeatureList list = { table, out };
 
     g_string_append(out, "CPU models: host, max (the same)\nFeatures that this host offers:\n");

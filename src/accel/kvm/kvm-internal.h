@@ -96,7 +96,7 @@ uint64_t kvm_coalesced_drain(Kvm *kvm, AddressSpace *memory, AddressSpace *io);
 
 /* Values found when the VM was made. */
 typedef struct KvmCaps {
-    unsigned phys_bits;      /* guest-physical address bits */
+    unsigned phys_bits;      /* guest-physical address bits; 0: not asked yet */
     unsigned max_vcpus;
     unsigned max_vcpu_id;    /* APIC ids below this */
     unsigned nr_slots;       /* slot ids below this */
@@ -163,6 +163,14 @@ static inline bool kvm_coalesced_pending(Kvm *kvm)
 bool kvm_open_device(Kvm *kvm, const char *path, GError **error);
 /** kvm_read_caps() - checks what must be there, fills kvm->caps. After the VM was made */
 bool kvm_read_caps(Kvm *kvm, GError **error);
+
+/**
+ * kvm_get_supported_cpuid() - KVM_GET_SUPPORTED_CPUID, with as many entries as it takes
+ *
+ * Notes kvm->caps.phys_bits. The kernel executes each leaf for it, 0.3 ms where CPUID is emulated:
+ * a start asks once, for its CPU model. Returns: owned by the caller.
+ */
+struct kvm_cpuid2 *kvm_get_supported_cpuid(Kvm *kvm, GError **error);
 
 /* irq-routing.c */
 

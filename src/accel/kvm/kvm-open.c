@@ -194,26 +194,6 @@ static bool check_required(Kvm *kvm, GError **error)
     return true;
 }
 
-/* KVM_GET_SUPPORTED_CPUID, with as many entries as it takes; NULL: refused. */
-static struct kvm_cpuid2 *get_supported_cpuid(Kvm *kvm, int *ret_err)
-{
-    for (uint32_t nent = 128; nent <= 4096; nent *= 2) {
-        struct kvm_cpuid2 *cpuid =
-            g_malloc0(sizeof(*cpuid) + nent * sizeof(struct kvm_cpuid_entry2));
-
-        cpuid->nent = nent;
-        *ret_err = kvm_system_ioctl(kvm, KVM_GET_SUPPORTED_CPUID, cpuid);
-        if (*ret_err >= 0) {
-            return cpuid;
-        }
-        g_free(cpuid);
-        if (*ret_err != -E2BIG) {
-            return NULL;
-        }
-    }
-    return NULL;
-}
-
 /*
  * Intel SDM vol. 2, CPUID leaf 0x80000008: EAX[7:0] is MAXPHYADDR. EAX[23:16], which KVM reports
  * since Linux 6.10, is what nested page tables can map where that is less.
@@ -226,17 +206,11 @@ static unsigned phys_bits_of(uint32_t eax)
     return mappable != 0 && mappable < bits ? mappable : bits;
 }
 
-static bool read_phys_bits(Kvm *kvm, GError **error)
+static unsigned phys_bits(const struct kvm_cpuid2 *cpuid)
 {
     unsigned a, b, c, d;
     unsigned bits = 36; /* of a processor that has no such leaf */
-    int err = 0;
-    g_autofree struct kvm_cpuid2 *cpuid = get_supported_cpuid(kvm, &err);
 
-    if (!cpuid) {
-        error_set_errno(error, -err, "KVM does not tell which CPUID it supports");
-        return false;
-    }
     for (uint32_t i = 0; i < cpuid->nent; i++) {
         if (cpuid->entries[i].function == 0x80000008) {
             bits = phys_bits_of(cpuid->entries[i].eax);
@@ -245,8 +219,29 @@ static bool read_phys_bits(Kvm *kvm, GError **error)
     if (__get_cpuid(0x80000008, &a, &b, &c, &d) && (a & 0xff) != 0) {
         bits = MIN(bits, a & 0xff);
     }
-    kvm->caps.phys_bits = CLAMP(bits, 32, 52);
-    return true;
+    return CLAMP(bits, 32, 52);
+}
+
+/* Today's processors have 60 to 80 entries. */
+enum { CPUID_ENTRIES_START = 128, CPUID_ENTRIES_MAX = 4096 };
+
+struct kvm_cpuid2 *kvm_get_supported_cpuid(Kvm *kvm, GError **error)
+{
+    int ret = -E2BIG;
+
+    for (uint32_t n = CPUID_ENTRIES_START; ret == -E2BIG && n <= CPUID_ENTRIES_MAX; n *= 2) {
+        g_autofree struct kvm_cpuid2 *cpuid =
+            g_malloc0(sizeof(*cpuid) + n * sizeof(struct kvm_cpuid_entry2));
+
+        cpuid->nent = n;
+        ret = kvm_system_ioctl(kvm, KVM_GET_SUPPORTED_CPUID, cpuid);
+        if (ret >= 0) {
+            kvm->caps.phys_bits = phys_bits(cpuid);
+            return g_steal_pointer(&cpuid);
+        }
+    }
+    error_set_errno(error, -ret, "KVM does not tell which CPUID it supports");
+    return NULL;
 }
 
 static unsigned cap_or(Kvm *kvm, int cap, unsigned fallback)
@@ -261,7 +256,7 @@ bool kvm_read_caps(Kvm *kvm, GError **error)
     KvmCaps *caps = &kvm->caps;
     int size;
 
-    if (!check_required(kvm, error) || !read_phys_bits(kvm, error)) {
+    if (!check_required(kvm, error)) {
         return false;
     }
     size = kvm_system_ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, NULL);

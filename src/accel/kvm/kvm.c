@@ -115,9 +115,13 @@ void kvm_free(Kvm *kvm)
     g_free(kvm);
 }
 
-unsigned kvm_phys_bits(const Kvm *kvm)
+unsigned kvm_phys_bits(Kvm *kvm)
 {
-    return kvm->caps.phys_bits;
+    if (kvm->caps.phys_bits == 0) {
+        g_free(kvm_get_supported_cpuid(kvm, NULL));
+    }
+    /* A kernel that does not tell refuses the CPU model too: no guest runs with this. */
+    return kvm->caps.phys_bits ? kvm->caps.phys_bits : 32;
 }
 
 unsigned kvm_max_vcpus(const Kvm *kvm)

@@ -281,7 +281,7 @@ static void test_cpu_model_new_kernel_refuses(void **state)
     assert_true(g_error_matches(error, TESSERA_ERROR, TESSERA_ERROR_SYSTEM));
 }
 
-/* The first table offered has room for 64. */
+/* The first table offered has room for 128. */
 static void test_cpu_model_new_table_larger_than_asked_for(void **state)
 {
     g_autofree struct kvm_cpuid2 *t = cpuid_table_new(150);

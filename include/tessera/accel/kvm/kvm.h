@@ -50,7 +50,7 @@ void kvm_detach_memory(Kvm *kvm);
 bool kvm_make_irqchip(Kvm *kvm, GError **error);
 
 /** kvm_phys_bits() - guest-physical address bits usable: min(host's, CPUID 0x80000008 EAX[7:0]) */
-unsigned kvm_phys_bits(const Kvm *kvm);
+unsigned kvm_phys_bits(Kvm *kvm);
 unsigned kvm_max_vcpus(const Kvm *kvm);
 unsigned kvm_max_slots(const Kvm *kvm);
 
