@@ -55,11 +55,23 @@ static void take_back(void)
     errno = saved_errno;
 }
 
+/* The signal's own effect, now: it is blocked while its handler runs. */
+static void act_by_default(int sig)
+{
+    sigset_t set, before;
+
+    signal(sig, SIG_DFL);
+    sigemptyset(&set);
+    sigaddset(&set, sig);
+    raise(sig);
+    pthread_sigmask(SIG_UNBLOCK, &set, &before);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 static void on_fatal(int sig)
 {
     take_back();
-    signal(sig, SIG_DFL);
-    raise(sig);
+    act_by_default(sig);
 }
 
 static void on_continue(int sig)
@@ -95,9 +107,8 @@ static void on_stop(int sig)
     int saved_errno = errno;
 
     take_back();
-    signal(sig, SIG_DFL);
-    raise(sig); /* not blocked: the process stands still here until SIGCONT */
-    install(sig, on_stop, SA_RESTART | SA_NODEFER);
+    act_by_default(sig); /* stands still here until SIGCONT */
+    install(sig, on_stop, SA_RESTART);
     apply_raw();
     errno = saved_errno;
 }
@@ -125,9 +136,9 @@ void terminal_set_raw(int fd)
     }
     atomic_store(&terminal.wanted, true);
     for (size_t i = 0; i < G_N_ELEMENTS(fatal_signals); i++) {
-        install(fatal_signals[i], on_fatal, SA_NODEFER);
+        install(fatal_signals[i], on_fatal, 0);
     }
-    install(SIGTSTP, on_stop, SA_RESTART | SA_NODEFER);
+    install(SIGTSTP, on_stop, SA_RESTART);
     install(SIGCONT, on_continue, SA_RESTART);
     apply_raw();
 }
