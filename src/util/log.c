@@ -31,6 +31,7 @@ static const LogItem items_table[] = {
     { LOG_CPU, "cpu", "vCPUs: creation, CPUID, states" },
     { LOG_RESET, "reset", "resets and what asked for them" },
     { LOG_RAM, "ram", "RAM blocks: creation, resizing, removal" },
+    { LOG_POST, "post", "codes that the guest writes to the POST port" },
 };
 
 _Atomic unsigned log_items_on;

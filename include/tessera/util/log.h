@@ -21,6 +21,7 @@
 #define LOG_CPU         (1u << 10)
 #define LOG_RESET       (1u << 11)
 #define LOG_RAM         (1u << 12)
+#define LOG_POST        (1u << 13)
 
 /* The log belongs to the process, like stderr: machines share it. Read it with log_enabled(). */
 extern _Atomic unsigned log_items_on;

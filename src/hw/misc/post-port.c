@@ -3,12 +3,11 @@
 #include "tessera/hw/misc/post-port.h"
 
 #include <stdatomic.h>
+#include "tessera/util/log.h"
 
 /* @count: codes since reset; code i is at i % POST_PORT_HISTORY. No lock: single bytes. */
 typedef struct PostPort {
     Device dev;
-    void (*trace)(void *opaque, uint8_t code);
-    void *opaque;
     _Atomic unsigned count;
     _Atomic uint8_t codes[POST_PORT_HISTORY];
 } PostPort;
@@ -30,9 +29,7 @@ static MemTxResult post_port_write(void *opaque, hwaddr offset, uint64_t value, 
     unsigned i = atomic_fetch_add(&p->count, 1);
 
     atomic_store(&p->codes[i % POST_PORT_HISTORY], (uint8_t)value);
-    if (p->trace) {
-        p->trace(p->opaque, (uint8_t)value);
-    }
+    log_item(LOG_POST, "code 0x%02x", (uint8_t)value);
     return MEMTX_OK;
 }
 
@@ -54,15 +51,6 @@ static bool post_port_realize(Device *dev, GError **error)
     device_add_region(dev,
                       memory_region_new_io(dev->ms, &dev->obj, &post_port_ops, dev, "post", 1));
     return true;
-}
-
-void post_port_set_trace(Device *dev, void (*fn)(void *opaque, uint8_t code), void *opaque)
-{
-    PostPort *p = (PostPort *)dev;
-
-    g_assert(dev->cls == &post_port_device_class && !dev->realized);
-    p->trace = fn;
-    p->opaque = opaque;
 }
 
 unsigned post_port_codes(Device *dev, uint8_t *ret_codes)

@@ -2,6 +2,8 @@
 /* PciBus: who is where, configuration accesses and the four interrupt wires. */
 #include "pci-internal.h"
 
+#include "tessera/util/log.h"
+
 PciBus *pci_bus_new(MemorySystem *ms, MemoryRegion *memory, MemoryRegion *io)
 {
     PciBus *bus = g_new0(PciBus, 1);
@@ -101,10 +103,8 @@ static void write_mapping(PciBus *bus, PciDevice *pdev, uint8_t offset, uint32_t
     if (pci_update_mapping(pdev, &error)) {
         return;
     }
-    if (pdev->refusals++ == 0) { /* once: a guest could fill the log */
-        g_warning("PCI %02x.%x: register 0x%02x stays as it was: %s", pdev->devfn >> 3,
-                  pdev->devfn & 7, offset, error->message);
-    }
+    log_item(LOG_PCI, "%02x.%x: register 0x%02x stays as it was: %s", pdev->devfn >> 3,
+             pdev->devfn & 7, offset, error->message);
     pthread_mutex_lock(&bus->lock);
     pci_set32(dword, before);
     pci_update_intx(pdev);

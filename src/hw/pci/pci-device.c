@@ -4,6 +4,7 @@
 
 #include <string.h>
 #include "tessera/util/error.h"
+#include "tessera/util/log.h"
 #include "tessera/util/range.h"
 
 #define MEMORY_BAR_MIN 16
@@ -178,6 +179,8 @@ static bool move_bar(PciDevice *pdev, PciBar *bar, bool map, uint64_t address, G
         }
         bar->mapped = true;
         bar->address = address;
+        log_item(LOG_PCI, "%02x.%x: %s at 0x%" G_GINT64_MODIFIER "x", pdev->devfn >> 3,
+                 pdev->devfn & 7, memory_region_name(bar->mr), address);
     }
     return true;
 }
@@ -244,7 +247,8 @@ static void unmap_all(PciDevice *pdev)
     g_autoptr(GError) error = NULL;
 
     if (!pci_update_mapping(pdev, &error)) {
-        g_warning("PCI %02x.%x: %s", pdev->devfn >> 3, pdev->devfn & 7, error->message);
+        log_item(LOG_PCI, "%02x.%x: still mapped: %s", pdev->devfn >> 3, pdev->devfn & 7,
+                 error->message);
     }
 }
 

@@ -7,14 +7,12 @@
 
 /*
  * One port (IBM PC/AT Technical Reference: the diagnostic port 0x80). A write is a code, a read gives
- * the last one. Linux also writes to it just to pass some time (io_delay), so a write costs little.
+ * the last one. Linux also writes to it just to pass some time (io_delay), so a write costs little. The
+ * log item "post" shows every code.
  */
 #define POST_PORT_HISTORY 16
 
 extern const DeviceClass post_port_device_class; /* "post-port"; region 0: the port */
-
-/** post_port_set_trace() - before realize; @fn is called at each write, on the vCPU's thread */
-void post_port_set_trace(Device *dev, void (*fn)(void *opaque, uint8_t code), void *opaque);
 
 /**
  * post_port_codes() - the last codes, oldest first

@@ -73,7 +73,7 @@ typedef struct PciBar {
 /*
  * The first member of every PCI device's state. @config, @wmask (bits that the guest writes) and
  * @w1cmask (bits that a written 1 clears) are guarded by the bus's own lock once the device is on the
- * bus; @bars and @refusals (maps that were refused) by the machine lock.
+ * bus; @bars by the machine lock.
  */
 struct PciDevice {
     Device dev;
@@ -88,7 +88,6 @@ struct PciDevice {
     uint8_t w1cmask[PCI_CONFIG_SIZE];
     uint8_t next_capability; /* where the next one goes */
     PciBar bars[PCI_BAR_COUNT];
-    unsigned refusals;
 };
 
 /** struct PciInfo - what a device says it is; @class_code: base class, sub-class, interface */
