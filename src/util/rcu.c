@@ -2,6 +2,7 @@
 /* Read-copy-update: the parts of the wrapper that are not inline. */
 #include "tessera/util/rcu.h"
 
+#include <glib.h>
 #include <pthread.h>
 
 #ifdef TESSERA_TSAN
@@ -9,10 +10,32 @@ char rcu_tsan_edge;
 #endif
 
 _Thread_local bool rcu_thread_registered;
+static _Thread_local bool in_callback;
 
+static pthread_once_t thread_key_once = PTHREAD_ONCE_INIT;
+static pthread_key_t thread_key;
+
+static void thread_ends(void *registered)
+{
+    rcu_thread_unregister();
+}
+
+static void make_thread_key(void)
+{
+    int errnum = pthread_key_create(&thread_key, thread_ends);
+
+    g_assert(errnum == 0);
+}
+
+/*
+ * liburcu links a registered thread's own storage into a list that every grace period walks: a
+ * thread that ended without a word would leave a hole there. The key's destructor sees to that.
+ */
 void rcu_thread_register(void)
 {
     if (!rcu_thread_registered) {
+        pthread_once(&thread_key_once, make_thread_key);
+        pthread_setspecific(thread_key, &rcu_thread_registered);
         urcu_memb_register_thread();
         rcu_thread_registered = true;
     }
@@ -23,7 +46,13 @@ void rcu_thread_unregister(void)
     if (rcu_thread_registered) {
         rcu_thread_registered = false;
         urcu_memb_unregister_thread();
+        pthread_setspecific(thread_key, NULL);
     }
+}
+
+bool rcu_in_callback(void)
+{
+    return in_callback;
 }
 
 static void run_deferred(struct rcu_head *urcu)
@@ -33,11 +62,15 @@ static void run_deferred(struct rcu_head *urcu)
 #ifdef TESSERA_TSAN
     __tsan_acquire(&rcu_tsan_edge);
 #endif
+    rcu_thread_registered = true; /* by liburcu, which made this thread */
+    in_callback = true;
     head->fn(head);
+    in_callback = false;
 }
 
 void rcu_defer(RcuHead *head, void (*fn)(RcuHead *head))
 {
+    rcu_thread_register(); /* call_rcu() opens a read section of its own */
     head->fn = fn;
 #ifdef TESSERA_TSAN
     __tsan_release(&rcu_tsan_edge);

@@ -39,7 +39,11 @@ extern _Thread_local bool rcu_thread_registered;
 /** rcu_thread_register() - idempotent; a thread that never calls it registers at its first section */
 void rcu_thread_register(void);
 
-/** rcu_thread_unregister() - before a registered thread ends; outside of read sections */
+/**
+ * rcu_thread_unregister() - undoes that, outside of read sections; a thread's end does it as well
+ *
+ * Worth a call where a thread is done with reading but goes on to sleep: it delays nobody then.
+ */
 void rcu_thread_unregister(void);
 
 /** rcu_read_section_enter() - what is dereferenced from here on stays alive until the leave */
@@ -78,9 +82,13 @@ typedef struct RcuHead {
 /**
  * rcu_defer() - calls @fn with @head once every read section that is open now has ended
  *
- * @fn runs on liburcu's callback thread; it may take locks but must not wait for a grace period.
+ * @fn runs on liburcu's callback thread; it may take locks and enter read sections but must not wait
+ * for a grace period.
  */
 void rcu_defer(RcuHead *head, void (*fn)(RcuHead *head));
+
+/** rcu_in_callback() - is this thread running a deferred call? It must not wait, then. */
+bool rcu_in_callback(void);
 
 /** rcu_drain() - waits until every call deferred before has run. No locks held, no read section. */
 void rcu_drain(void);
