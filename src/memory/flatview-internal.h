@@ -62,7 +62,7 @@ void flatview_unref(FlatView *view);
 /**
  * flatview_retire() - drops a reference after a grace period
  *
- * MemorySystem.views_pending counts those that wait; see transaction.c for its bound.
+ * MemorySystem.views_pending counts those that wait; see memory-system.c for its bound.
  */
 void flatview_retire(FlatView *view);
 

@@ -4,6 +4,9 @@
 
 #include "tree-internal.h"
 
+/* Views that may wait for a grace period before the one who retires more waits with them. */
+#define VIEWS_PENDING_MAX 64u
+
 /* A thread is who it is by the address of a variable of its own. */
 static uintptr_t this_thread(void)
 {
@@ -63,14 +66,30 @@ void memory_system_lock(MemorySystem *ms)
     ms->lock_depth++;
 }
 
+/*
+ * The bound on pending views. Every view is retired under the machine lock, and whoever gives that
+ * lock back can wait: unless it is a reader, or the thread that ends the waiting of all others.
+ */
+static void bound_pending_views(unsigned pending)
+{
+    if (pending > VIEWS_PENDING_MAX && !rcu_in_read_section() && !rcu_in_callback()) {
+        rcu_drain();
+    }
+}
+
 void memory_system_unlock(MemorySystem *ms)
 {
+    unsigned pending;
+
     g_assert(memory_system_is_locked(ms) && ms->lock_depth > 0);
-    if (--ms->lock_depth == 0) {
-        g_assert(!transaction_is_open(ms)); /* begin without commit */
-        atomic_store_explicit(&ms->lock_owner, 0, memory_order_relaxed);
-        pthread_mutex_unlock(&ms->lock);
+    if (--ms->lock_depth > 0) {
+        return;
     }
+    g_assert(!transaction_is_open(ms)); /* begin without commit */
+    pending = atomic_load_explicit(&ms->views_pending, memory_order_relaxed);
+    atomic_store_explicit(&ms->lock_owner, 0, memory_order_relaxed);
+    pthread_mutex_unlock(&ms->lock);
+    bound_pending_views(pending); /* @ms may be gone by now */
 }
 
 void memory_system_set_coalesced_flush(MemorySystem *ms, const CoalescedFlush *flush)

@@ -4,9 +4,6 @@
 
 #include "tessera/util/error.h"
 
-/* Views that may wait for a grace period before a commit waits with them. */
-#define VIEWS_PENDING_MAX 64u
-
 struct Transaction {
     unsigned depth;
     bool aborted;    /* by an abort inside */
@@ -137,18 +134,6 @@ static bool transaction_end(MemorySystem *ms, GError **error)
     return ok;
 }
 
-/*
- * The bound on pending views. Only when this thread holds nothing that a reader or a finalizer
- * could wait for: neither the machine lock (an outer level may still have it) nor a read section.
- */
-static void bound_pending_views(MemorySystem *ms)
-{
-    if (atomic_load_explicit(&ms->views_pending, memory_order_relaxed) > VIEWS_PENDING_MAX &&
-        !memory_system_is_locked(ms) && !rcu_in_read_section()) {
-        rcu_drain();
-    }
-}
-
 bool memory_region_transaction_commit(MemorySystem *ms, GError **error)
 {
     bool ok = true;
@@ -160,7 +145,6 @@ bool memory_region_transaction_commit(MemorySystem *ms, GError **error)
         ms->transaction->depth--;
     }
     memory_system_unlock(ms);
-    bound_pending_views(ms);
     return ok;
 }
 

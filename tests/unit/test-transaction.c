@@ -389,9 +389,62 @@ static void test_pending_views_are_bounded(void **state)
     for (unsigned i = 0; i < 100; i++) {
         assert_true(memory_region_set_enabled(s->m, i % 2, NULL));
     }
-    memory_system_unlock(f->ms);
+    memory_system_unlock(f->ms); /* the outermost level: here the wait is made up for */
+    assert_true(atomic_load(&f->ms->views_pending) <= 65);
     rcu_drain();
     assert_int_equal(atomic_load(&f->ms->views_pending), 0);
+}
+
+/* As a PCI configuration write does it: the lock around an edit, again and again. */
+static void test_pending_views_are_bounded_below_an_outer_lock(void **state)
+{
+    Scene *s = *state;
+    Fixture *f = s->f;
+
+    for (unsigned i = 0; i < 500; i++) {
+        memory_system_lock(f->ms);
+        assert_true(memory_region_set_enabled(s->m, i % 2, NULL));
+        memory_system_unlock(f->ms);
+        assert_true(atomic_load(&f->ms->views_pending) <= 65);
+    }
+}
+
+static void test_pending_views_are_bounded_when_spaces_end(void **state)
+{
+    Scene *s = *state;
+
+    for (unsigned i = 0; i < 500; i++) {
+        address_space_free(address_space_new(s->f->ms, s->k, "short-lived"));
+        assert_true(atomic_load(&s->f->ms->views_pending) <= 65);
+    }
+}
+
+typedef struct DeferredLocking {
+    RcuHead head; /* first */
+    MemorySystem *ms;
+} DeferredLocking;
+
+static void lock_and_unlock(RcuHead *head)
+{
+    DeferredLocking *d = (DeferredLocking *)head;
+
+    memory_system_lock(d->ms);
+    memory_system_unlock(d->ms);
+}
+
+/* A finalizer takes the lock while many views wait for its own thread. */
+static void test_pending_views_are_not_awaited_in_a_callback(void **state)
+{
+    Scene *s = *state;
+    DeferredLocking deferred = { .ms = s->f->ms };
+
+    rcu_read_section_enter();
+    rcu_defer(&deferred.head, lock_and_unlock); /* before the views that follow */
+    for (unsigned i = 0; i < 100; i++) {
+        assert_true(memory_region_set_enabled(s->m, i % 2, NULL));
+    }
+    rcu_read_section_leave();
+    rcu_drain();
 }
 
 static void test_stats_of_a_commit(void **state)
@@ -429,6 +482,9 @@ int main(void)
         SCENE_TEST(test_edits_that_cancel_out_are_not_heard),
         SCENE_TEST(test_commit_of_two_spaces_is_one),
         SCENE_TEST(test_pending_views_are_bounded),
+        SCENE_TEST(test_pending_views_are_bounded_below_an_outer_lock),
+        SCENE_TEST(test_pending_views_are_bounded_when_spaces_end),
+        SCENE_TEST(test_pending_views_are_not_awaited_in_a_callback),
         SCENE_TEST(test_stats_of_a_commit),
     };
 
