@@ -66,13 +66,18 @@ static void frame_push(AccessFrame *f, MemoryRegion *mr)
     innermost_frame = f;
 }
 
-/* If the callback edited the map, what was looked up before is gone: goes on with the new view. */
+/*
+ * The callback may have edited the map: goes on with the view of now. One that had to leave the read
+ * section opens another; one that ran with the machine lock held is still in the old one.
+ */
 static void frame_pop(AccessFrame *f, Access *a)
 {
     innermost_frame = f->outer;
     if (G_UNLIKELY(f->detached)) {
         memory_region_unref(f->mr);
         access_enter(a);
+    } else {
+        a->view = address_space_flatview(a->as);
     }
 }
 

@@ -181,22 +181,37 @@ static void cover_second_half(ByteDevice *d)
     assert_true(memory_region_set_enabled(mr, true, NULL));
 }
 
-static void test_rw_goes_on_with_the_new_view(void **state)
+static void check_rw_goes_on_with_the_new_view(AccessFixture *f)
 {
-    AccessFixture *f = *state;
     uint8_t buf[0x10] = { 0 };
+    MemoryRegion *ram;
     ByteDevice d;
 
     byte_device_init(&d);
     d.hook = cover_second_half;
     d.opaque = f;
     access_fixture_add_device(f, 0xff8, 8, &d);
-    MemoryRegion *ram = access_fixture_add_ram(f, 0x1000, 0x1000);
+    ram = access_fixture_add_ram(f, 0x1000, 0x1000);
     assert_true(memory_region_set_enabled(ram, false, NULL));
     memset(access_fixture_host(ram), 0x42, 8);
     assert_int_equal(address_space_read(f->as, 0xff8, NONE, buf, 16), MEMTX_OK);
     assert_memory_equal(buf, d.bytes, 8);
     assert_int_equal(buf[8], 0x42);
+}
+
+static void test_rw_goes_on_with_the_new_view(void **state)
+{
+    check_rw_goes_on_with_the_new_view(*state);
+}
+
+/* The monitor's access: its handlers stay in the read section, and the view changes all the same. */
+static void test_rw_goes_on_with_the_new_view_under_the_lock(void **state)
+{
+    AccessFixture *f = *state;
+
+    memory_system_lock(f->ms);
+    check_rw_goes_on_with_the_new_view(f);
+    memory_system_unlock(f->ms);
 }
 
 /* --- Others read while handlers edit --- */
@@ -287,6 +302,7 @@ int main(void)
         T(test_handler_removes_its_own_region),
         T(test_handler_nested_access_edits_map),
         T(test_rw_goes_on_with_the_new_view),
+        T(test_rw_goes_on_with_the_new_view_under_the_lock),
         T(test_handlers_edit_while_others_read),
 #undef T
     };
