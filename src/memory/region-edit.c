@@ -142,11 +142,13 @@ static bool check_size(const MemoryRegion *mr, Int128 size, GError **error)
                     "size of region '%s' must be 1 to 2^64 bytes", mr->name);
         return false;
     }
-    if (mr->block && size > ram_block_max_length(mr->block)) {
+    if (mr->block && size > ram_block_used_length(mr->block)) {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_LIMIT,
-                    "size 0x%" PRIx64 " of region '%s' exceeds its block '%s': at most 0x%" PRIx64,
+                    "size 0x%" PRIx64 " of region '%s' exceeds what block '%s' has in use, "
+                    "0x%" PRIx64 ": resize the block first, to at most 0x%" PRIx64,
                     size > UINT64_MAX ? UINT64_MAX : (uint64_t)size, mr->name,
-                    ram_block_idstr(mr->block), ram_block_max_length(mr->block));
+                    ram_block_idstr(mr->block), ram_block_used_length(mr->block),
+                    ram_block_max_length(mr->block));
         return false;
     }
     return true;

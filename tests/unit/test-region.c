@@ -260,6 +260,26 @@ static void test_set_size_limits(void **state)
     fixture_assert_map(f, "rrrr....iiiiiiii");
 }
 
+/* What lies above the used length is mapped without access: showing it would be a fault to come. */
+static void test_set_size_follows_the_blocks_used_length(void **state)
+{
+    Fixture *f = *state;
+    RAMBlock *block = ram_block_new(f->ms, "elastic", 2 * FIXTURE_PAGE, 8 * FIXTURE_PAGE, 0, NULL);
+    MemoryRegion *e = fixture_keep(f, memory_region_new_ram(f->ms, NULL, "e", block));
+    GError *error = NULL;
+
+    g_ptr_array_add(f->blocks, block);
+    fixture_add(f->root, 0, e, 0);
+    assert_refused(memory_region_set_size(e, 4 * FIXTURE_PAGE, &error), &error, TESSERA_ERROR_LIMIT,
+                   "0x2000: resize the block first, to at most 0x8000");
+    assert_true(ram_block_resize(block, 4 * FIXTURE_PAGE, NULL));
+    assert_true(memory_region_set_size(e, 4 * FIXTURE_PAGE, NULL));
+    fixture_assert_map(f, "eeee............");
+    assert_true(memory_region_set_size(e, FIXTURE_PAGE, NULL));
+    assert_true(ram_block_resize(block, FIXTURE_PAGE, NULL));
+    fixture_assert_map(f, "e...............");
+}
+
 static void test_wrong_kind_is_refused(void **state)
 {
     Fixture *f = *state;
@@ -427,6 +447,7 @@ int main(void)
         REGION_TEST(test_add_subregion_second_container),
         REGION_TEST(test_del_subregion_that_is_elsewhere),
         REGION_TEST(test_set_size_limits),
+        REGION_TEST(test_set_size_follows_the_blocks_used_length),
         REGION_TEST(test_wrong_kind_is_refused),
         REGION_TEST(test_rom_device_both_modes),
         REGION_TEST(test_edges_of_2_64),

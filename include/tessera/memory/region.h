@@ -137,7 +137,10 @@ bool memory_region_set_enabled(MemoryRegion *mr, bool enabled, GError **error);
 bool memory_region_set_address(MemoryRegion *mr, hwaddr addr, GError **error);
 /** memory_region_set_priority() - among siblings; its age stays as it is */
 bool memory_region_set_priority(MemoryRegion *mr, int priority, GError **error);
-/** memory_region_set_size() - RAM-like regions: at most the block's maximum length */
+/**
+ * memory_region_set_size() - RAM-like regions: at most the block's used length, since what lies
+ * above faults: a block grows before its region and shrinks after it
+ */
 bool memory_region_set_size(MemoryRegion *mr, Int128 size, GError **error);
 bool memory_region_set_alias_offset(MemoryRegion *mr, hwaddr offset, GError **error);
 /** memory_region_set_readonly() - what is ROM stays so (an error) */
