@@ -43,8 +43,11 @@ static uint64_t value_of_bytes(const uint8_t *bytes, unsigned size, enum DeviceE
 
 static void bytes_of_value(uint8_t *bytes, uint64_t value, unsigned size, enum DeviceEndian endian)
 {
-    uint64_t le = endian == DEVICE_BIG_ENDIAN ? GUINT64_SWAP_LE_BE(value << (64 - 8 * size)) : value;
+    uint64_t le = value;
 
+    if (endian == DEVICE_BIG_ENDIAN) {
+        le = GUINT64_SWAP_LE_BE(value << (64 - 8 * size));
+    }
     le = GUINT64_TO_LE(le);
     switch (size) {
     case 1:
@@ -104,7 +107,7 @@ static MemTxResult call_write(const MemoryRegion *mr, hwaddr offset, const uint8
                           width, attrs);
 }
 
-/* One callback's share of an access: @width bytes at @base, of which @take from @skip on are meant. */
+/* A callback's share of an access: @width bytes at @base, of which @take from @skip on are meant. */
 typedef struct IoPiece {
     hwaddr base;
     unsigned width;

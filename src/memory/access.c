@@ -67,8 +67,8 @@ static void frame_push(AccessFrame *f, MemoryRegion *mr)
 }
 
 /*
- * The callback may have edited the map: goes on with the view of now. One that had to leave the read
- * section opens another; one that ran with the machine lock held is still in the old one.
+ * The callback may have edited the map: goes on with the view of now. One that had to leave the
+ * read section opens another; one that ran with the machine lock held is still in the old one.
  */
 static void frame_pop(AccessFrame *f, Access *a)
 {

@@ -121,7 +121,10 @@ static uint64_t mapping_reach(AddressSpace *as, hwaddr addr, uint64_t len, bool 
 
     if (!s->mr) {
         len = MIN(len - 1, UINT64_MAX - addr) + 1;
-        return dispatch_next_start(flatview_dispatch(view), addr, &next) ? MIN(len, next - addr) : len;
+        if (dispatch_next_start(flatview_dispatch(view), addr, &next)) {
+            len = MIN(len, next - addr);
+        }
+        return len;
     }
     if (is_write ? s->direct_write : s->host != NULL) {
         m->mr = memory_region_ref(s->mr);

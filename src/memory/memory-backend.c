@@ -2,7 +2,6 @@
 /* Memory backends: what all kinds have in common. */
 #include "tessera/memory/memory-backend.h"
 
-#include "backend-internal.h"
 #include <inttypes.h>
 #include <unistd.h>
 #include "backend-internal.h"

@@ -77,9 +77,10 @@ void ram_block_release_name(RAMBlock *block);
 /**
  * ram_block_resize() - changes the used length (<= max_length); tells the notifiers
  *
- * The owner resizes its MemoryRegion in the same transaction (memory_region_set_size()). What lies
- * above a smaller used length stays mapped, with its contents, for readers of the old map: the
- * owner gives it back with ram_block_discard() when the commit is through.
+ * The owner resizes its MemoryRegion in the same transaction (memory_region_set_size()), after this
+ * to grow and before it to shrink. A rollback of the transaction does not touch the block. What
+ * lies above a smaller used length stays mapped, with its contents, for readers of the old map:
+ * the owner gives it back with ram_block_discard() when the commit is through.
  *
  * Errors: TESSERA_ERROR_INVALID (fixed size, 0, above the maximum), _NO_MEMORY.
  */
@@ -95,7 +96,10 @@ unsigned ram_block_flags(const RAMBlock *block);
 int ram_block_fd(const RAMBlock *block); /* -1: none */
 uint64_t ram_block_fd_offset(const RAMBlock *block);
 
-/** ram_block_discard() - whole pages go back to the host and read as zeroes afterwards */
+/**
+ * ram_block_discard() - whole pages go back to the host and read as zeroes afterwards (a private
+ * file mapping: as the file)
+ */
 bool ram_block_discard(RAMBlock *block, uint64_t block_off, uint64_t len, GError **error);
 
 /** ram_block_find() - by name, or NULL. Machine lock. */

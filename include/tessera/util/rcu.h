@@ -82,8 +82,8 @@ typedef struct RcuHead {
 /**
  * rcu_defer() - calls @fn with @head once every read section that is open now has ended
  *
- * @fn runs on liburcu's callback thread; it may take locks and enter read sections but must not wait
- * for a grace period.
+ * @fn runs on liburcu's callback thread; it may take locks and enter read sections but must not
+ * wait for a grace period.
  */
 void rcu_defer(RcuHead *head, void (*fn)(RcuHead *head));
 
