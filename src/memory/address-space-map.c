@@ -207,16 +207,27 @@ void address_space_unmap(AddressSpace *as, void *host, uint64_t len, bool is_wri
     g_free(m);
 }
 
+static bool writable_by_loader(const DispatchSection *s)
+{
+    return s->mr && s->mr->block && s->mr->kind != REGION_RAM_DEVICE &&
+           !(ram_block_flags(s->mr->block) & RAM_READONLY);
+}
+
 void *address_space_ram_host(AddressSpace *as, hwaddr addr, uint64_t len)
 {
     const DispatchSection *s;
     void *host = NULL;
 
+    g_assert(memory_system_is_locked(as->ms));
     rcu_read_section_enter();
     s = memory_access_lookup(address_space_flatview(as), addr);
-    if (len && s->mr && s->mr->block && s->mr->kind != REGION_RAM_DEVICE &&
-        len - 1 <= s->last - addr) {
-        host = (uint8_t *)ram_block_host(s->mr->block) + s->offset_in_region + (addr - s->start);
+    if (len && writable_by_loader(s) && len - 1 <= s->last - addr) {
+        uint64_t block_off = s->offset_in_region + (addr - s->start);
+
+        host = (uint8_t *)ram_block_host(s->mr->block) + block_off;
+        if (s->dirty_log_mask) {
+            ram_block_mark_dirty(s->mr->block, block_off, len);
+        }
     }
     rcu_read_section_leave();
     return host;

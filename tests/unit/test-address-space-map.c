@@ -220,6 +220,7 @@ static void test_address_space_ram_host_one_region_only(void **state)
     MemoryRegion *rom = access_fixture_add(
         f, 0x2000, memory_region_new_rom(f->ms, NULL, "rom", access_fixture_block(f, 0x1000)));
     access_fixture_add_device(f, 0x3000, 64, &d);
+    memory_system_lock(f->ms);
     assert_ptr_equal(address_space_ram_host(f->as, 0x1ff0, 0x10),
                      access_fixture_host(ram) + 0xff0);
     assert_ptr_equal(address_space_ram_host(f->as, 0x2000, 0x1000), access_fixture_host(rom));
@@ -228,6 +229,44 @@ static void test_address_space_ram_host_one_region_only(void **state)
     assert_null(address_space_ram_host(f->as, 0x1ff0, 0));
     assert_null(address_space_ram_host(f->as, 0x3000, 1));
     assert_null(address_space_ram_host(f->as, 0x8000, 1));
+    memory_system_unlock(f->ms);
+}
+
+/* The loader runs again at each reset, and somebody may be logging then. */
+static void test_address_space_ram_host_marks_dirty(void **state)
+{
+    AccessFixture *f = *state;
+    DirtyLog log = { .notifier = { .dirty = note_dirty } };
+    MemoryRegion *ram = access_fixture_add_ram(f, 0x1000, 0x1000);
+
+    ram_block_notifier_add(f->ms, &log.notifier);
+    memory_system_lock(f->ms);
+    assert_non_null(address_space_ram_host(f->as, 0x1100, 0x20));
+    assert_int_equal(log.count, 0);
+    assert_true(memory_region_set_log(ram, true, DIRTY_CLIENT_MIGRATION, NULL));
+    assert_non_null(address_space_ram_host(f->as, 0x1100, 0x20));
+    assert_int_equal(log.count, 1);
+    assert_int_equal(log.off, 0x100);
+    assert_int_equal(log.len, 0x20);
+    assert_null(address_space_ram_host(f->as, 0x1ff0, 0x20));
+    assert_int_equal(log.count, 1);
+    memory_system_unlock(f->ms);
+    ram_block_notifier_remove(f->ms, &log.notifier);
+}
+
+/* memory-backend-file,readonly=on: a write through the pointer would be a fault. */
+static void test_address_space_ram_host_not_of_a_readonly_mapping(void **state)
+{
+    AccessFixture *f = *state;
+    int fd = host_memfd_new("readonly", 0x1000, 0, false, NULL);
+    RAMBlock *block = ram_block_new_from_fd(f->ms, "readonly", 0x1000, 0, fd, 0,
+                                            RAM_SHARED | RAM_READONLY, NULL);
+
+    g_ptr_array_add(f->blocks, block);
+    access_fixture_add(f, 0x1000, memory_region_new_rom(f->ms, NULL, "rom", block));
+    memory_system_lock(f->ms);
+    assert_null(address_space_ram_host(f->as, 0x1000, 1));
+    memory_system_unlock(f->ms);
 }
 
 int main(void)
@@ -244,6 +283,8 @@ int main(void)
         T(test_address_space_map_bounce_limit),
         T(test_address_space_unmap_marks_dirty),
         T(test_address_space_ram_host_one_region_only),
+        T(test_address_space_ram_host_marks_dirty),
+        T(test_address_space_ram_host_not_of_a_readonly_mapping),
 #undef T
     };
 

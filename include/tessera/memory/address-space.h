@@ -89,10 +89,12 @@ void address_space_unmap(AddressSpace *as, void *host, uint64_t len, bool is_wri
                          uint64_t access_len);
 
 /**
- * address_space_ram_host() - the host address of guest RAM [@addr, @addr + @len), or NULL
+ * address_space_ram_host() - where a loader writes guest RAM [@addr, @addr + @len), or NULL
  *
- * Only when all of it lies in one RAM region of the current view, ROM included. For loaders, under
- * the machine lock: nothing keeps the memory alive after it is released.
+ * Only when all of it lies in one RAM region of the current view, ROM included, whose host memory
+ * can be written. All of it is marked dirty: who reads the log takes the machine lock as well, and
+ * so comes after the writes. Context: machine lock (asserted); nothing keeps the memory alive, nor
+ * marks what is written, after it is released.
  */
 void *address_space_ram_host(AddressSpace *as, hwaddr addr, uint64_t len);
 
