@@ -6,6 +6,7 @@
 #include "chardev-internal.h"
 #include "tessera/util/error.h"
 #include "tessera/util/suggest.h"
+#include "tessera/util/log.h"
 
 /* A message that nobody takes within this time is dropped. */
 #define WRITE_ALL_STEP_US 1000
@@ -48,6 +49,7 @@ void chardev_set_open(Chardev *chr, bool open)
         return;
     }
     chr->open = open;
+    log_item(LOG_CHAR, "%s: %s", chr->label, open ? "opened" : "closed");
     chardev_event(chr, open ? CHARDEV_OPENED : CHARDEV_CLOSED);
     if (!open) {
         chardev_writable(chr); /* from now on output is swallowed */

@@ -2,8 +2,10 @@
 /* A commit: new views, the listeners' consent, their telling, apply or revert, publish. */
 #include "commit-internal.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include "tessera/util/error.h"
+#include "tessera/util/log.h"
 
 typedef struct Commit {
     MemorySystem *ms;
@@ -250,6 +252,11 @@ static void add_stats(MemorySystem *ms, MemoryCommitStats *stats)
     total->listener_calls += stats->listener_calls;
     total->microseconds += stats->microseconds;
     pthread_mutex_unlock(&ms->stats_lock);
+    log_item(LOG_COMMIT,
+             "%" PRIu64 " views, %" PRIu64 " ranges, %" PRIu64 " radix nodes, %" PRIu64
+             " listener calls, %" PRIu64 " us",
+             stats->views_rendered, stats->ranges_visited, stats->radix_nodes_built,
+             stats->listener_calls, stats->microseconds);
 }
 
 bool commit_spaces(MemorySystem *ms, uint64_t mark, GError **error)

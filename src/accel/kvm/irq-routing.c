@@ -3,6 +3,7 @@
 #include "kvm-internal.h"
 
 #include "tessera/util/error.h"
+#include "tessera/util/log.h"
 
 #define PIC_PINS    8
 #define IOAPIC_PINS KVM_IOAPIC_NUM_PINS
@@ -123,6 +124,7 @@ void kvm_set_gsi(Kvm *kvm, unsigned gsi, bool level)
 {
     struct kvm_irq_level line = { .irq = gsi, .level = level };
 
+    log_item(LOG_IRQ, "GSI %u %s", gsi, level ? "up" : "down");
     /* Refused only without interrupt chips: then there is nobody to hear it. */
     if (kvm->irqchip) {
         kvm_vm_ioctl(kvm, KVM_IRQ_LINE, &line);

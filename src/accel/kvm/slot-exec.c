@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include "tessera/memory/region.h"
 #include "tessera/util/error.h"
+#include "tessera/util/log.h"
 
 const char *kvm_slot_region_name(const KvmSlot *slot)
 {
@@ -45,8 +46,13 @@ static int set_region(KvmSlots *s, const KvmSlot *slot, uint32_t flags, uint64_t
                                              .memory_size = size,
                                              .userspace_addr = slot->host };
 
+    int ret = kvm_vm_ioctl(s->kvm, KVM_SET_USER_MEMORY_REGION, &m);
+
     s->stats.slot_ioctls++;
-    return kvm_vm_ioctl(s->kvm, KVM_SET_USER_MEMORY_REGION, &m);
+    log_item(LOG_SLOT, "slot %u: %s 0x%" PRIx64 " + 0x%" PRIx64 " flags %u: %s", m.slot,
+             size ? "set" : "delete", slot->at.gpa, slot->at.size, flags,
+             ret < 0 ? g_strerror(-ret) : "done");
+    return ret;
 }
 
 static int add_slot(KvmSlots *s, const KvmSlot *slot)

@@ -15,6 +15,14 @@
 #define KVM_EXIT_MEMORY_FAULT 39
 #endif
 
+static const char *result_text(MemTxResult result)
+{
+    if (result & MEMTX_DECODE_ERROR) {
+        return "nothing answers there";
+    }
+    return result & MEMTX_ROM_WRITE ? "read-only memory" : "the device refuses this access";
+}
+
 static ExitAction exit_io(Vcpu *vcpu)
 {
     struct kvm_run *run = vcpu->run;
@@ -24,8 +32,13 @@ static ExitAction exit_io(Vcpu *vcpu)
     counter_add(&vcpu->counters.io, 1);
     vcpu->completion_due = true;
     for (uint32_t i = 0; i < run->io.count; i++) {
-        address_space_rw(vcpu->set->io, run->io.port, MEMTXATTRS_NONE, data, run->io.size,
-                         is_write);
+        MemTxResult result = address_space_rw(vcpu->set->io, run->io.port, MEMTXATTRS_NONE, data,
+                                              run->io.size, is_write);
+
+        if (result) {
+            log_item(LOG_UNIMP, "vCPU %u: %u bytes %s port 0x%x: %s", vcpu->index, run->io.size,
+                     is_write ? "to" : "from", run->io.port, result_text(result));
+        }
         data += run->io.size;
     }
     return EXIT_CONTINUE;
@@ -34,11 +47,17 @@ static ExitAction exit_io(Vcpu *vcpu)
 static ExitAction exit_mmio(Vcpu *vcpu)
 {
     struct kvm_run *run = vcpu->run;
+    MemTxResult result;
 
     counter_add(&vcpu->counters.mmio, 1);
     vcpu->completion_due = true;
-    address_space_rw(vcpu->set->memory, run->mmio.phys_addr, MEMTXATTRS_NONE, run->mmio.data,
-                     run->mmio.len, run->mmio.is_write);
+    result = address_space_rw(vcpu->set->memory, run->mmio.phys_addr, MEMTXATTRS_NONE,
+                              run->mmio.data, run->mmio.len, run->mmio.is_write);
+    if (result) {
+        log_item(LOG_UNIMP, "vCPU %u: %u bytes %s 0x%llx: %s", vcpu->index, run->mmio.len,
+                 run->mmio.is_write ? "to" : "from", (unsigned long long)run->mmio.phys_addr,
+                 result_text(result));
+    }
     return EXIT_CONTINUE;
 }
 

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include "tessera/util/range.h"
+#include "tessera/util/log.h"
 
 #define NS_PER_S 1000000000LL
 
@@ -138,6 +139,7 @@ static MemTxResult control_write(void *opaque, hwaddr offset, uint64_t value, un
     pm->control = (pm->control & ~keep) | (bits & keep);
     pthread_mutex_unlock(&pm->lock);
     if (off) {
+        log_item(LOG_ACPI, "the guest enters S5");
         pm->dev.control->request_poweroff(pm->dev.control->opaque, MACHINE_CAUSE_GUEST_POWEROFF);
     }
     return MEMTX_OK;
@@ -282,12 +284,14 @@ static void raise_status(Device *dev, EventBlock *block, uint16_t bits)
 
 void acpi_pm_power_button(Device *dev)
 {
+    log_item(LOG_ACPI, "power button pressed");
     raise_status(dev, &((AcpiPm *)dev)->pm1, ACPI_PM1_PWRBTN);
 }
 
 void acpi_pm_set_gpe(Device *dev, unsigned n)
 {
     g_assert(n < ACPI_PM_GPE_COUNT);
+    log_item(LOG_ACPI, "general-purpose event %u", n);
     raise_status(dev, &((AcpiPm *)dev)->gpe0, 1 << n);
 }
 

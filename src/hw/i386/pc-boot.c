@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include "tessera/hw/i386/pc-fdt.h"
 #include "tessera/util/error.h"
+#include "tessera/util/log.h"
 
 static bool plan_kernel(Pc *pc, const char *initrd, GError **error)
 {
@@ -72,6 +73,17 @@ static void say_if_replaced(const LinuxBootPlan *plan)
     }
 }
 
+static void log_ranges(const LinuxBootPlan *plan)
+{
+    size_t count;
+    const LinuxBootRange *ranges = linux_boot_plan_ranges(plan, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        log_item(LOG_BOOT, "0x%" G_GINT64_MODIFIER "x + 0x%" G_GINT64_MODIFIER "x: %s",
+                 ranges[i].base, ranges[i].size, ranges[i].what);
+    }
+}
+
 bool pc_boot_load(Pc *pc, GError **error)
 {
     static const GuestMemoryOps guest_memory = { .host = guest_ram };
@@ -88,5 +100,6 @@ bool pc_boot_load(Pc *pc, GError **error)
     memory_system_lock(pc->context.ms);
     done = linux_boot_plan_load(pc->plan, &guest_memory, pc, error);
     memory_system_unlock(pc->context.ms);
+    log_ranges(pc->plan);
     return done;
 }
