@@ -167,16 +167,6 @@ static void restart_timeout(Serial *s)
     }
 }
 
-static void transmitter_empty(Serial *s)
-{
-    s->thri_pending = true;
-    if ((s->ier & SERIAL_IER_THRI) && !s->thri_paused && ++s->thri_burst >= BURST_THRI) {
-        s->thri_burst = 0;
-        s->thri_paused = true;
-        virtual_timer_arm(s->thri_timer, virtual_clock_ns(s->dev.clock) + PAUSE_NS);
-    }
-}
-
 /* Sends what the other end takes; the transmitter is empty only when all has gone. */
 static void transmit(Serial *s)
 {
@@ -193,9 +183,7 @@ static void transmit(Serial *s)
     for (size_t i = 0; i < sent; i++) {
         fifo_pop(&s->tx);
     }
-    if (!s->tx.used) {
-        transmitter_empty(s);
-    }
+    s->thri_pending = !s->tx.used;
 }
 
 static void receive_entry(Serial *s, RxEntry entry)
@@ -246,12 +234,22 @@ static uint8_t read_rbr(Serial *s)
     return byte;
 }
 
+static void acknowledge_thri(Serial *s)
+{
+    s->thri_pending = false;
+    if (++s->thri_burst >= BURST_THRI) {
+        s->thri_burst = 0;
+        s->thri_paused = true;
+        virtual_timer_arm(s->thri_timer, virtual_clock_ns(s->dev.clock) + PAUSE_NS);
+    }
+}
+
 static uint8_t read_iir(Serial *s)
 {
     uint8_t id = interrupt_id(s);
 
     if (id == SERIAL_IIR_THRI) {
-        s->thri_pending = false;
+        acknowledge_thri(s);
     }
     return id | (fifos_on(s) ? SERIAL_IIR_FIFOS : 0);
 }
@@ -280,7 +278,7 @@ static void write_thr(Serial *s, uint8_t byte)
     s->thri_pending = false;
     if (loopback(s)) {
         receive_entry(s, byte);
-        transmitter_empty(s);
+        s->thri_pending = true;
         return;
     }
     if (s->tx.used == fifo_depth(s)) {
@@ -314,7 +312,7 @@ static void write_fcr(Serial *s, uint8_t value)
     }
     if ((toggled || (value & SERIAL_FCR_CLEAR_TX)) && s->tx.used) {
         fifo_clear(&s->tx);
-        transmitter_empty(s);
+        s->thri_pending = true;
     }
     s->fcr = value & (SERIAL_FCR_ENABLE | SERIAL_FCR_TRIGGER);
     if (s->chr) {

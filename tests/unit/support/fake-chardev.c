@@ -68,6 +68,11 @@ void fake_chardev_set_room(Chardev *chr, size_t room)
     }
 }
 
+void fake_chardev_make_room(Chardev *chr, size_t room)
+{
+    ((FakeChardev *)chr)->room = room;
+}
+
 const char *fake_chardev_output(Chardev *chr)
 {
     FakeChardev *f = (FakeChardev *)chr;

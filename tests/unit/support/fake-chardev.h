@@ -8,6 +8,7 @@
 Chardev *fake_chardev_new(void);
 /* Bytes that it takes before it refuses (at first all: SIZE_MAX); more than before: `writable`. */
 void fake_chardev_set_room(Chardev *chr, size_t room);
+void fake_chardev_make_room(Chardev *chr, size_t room); /* the same without telling */
 /* What was written since the last call, as a string. */
 const char *fake_chardev_output(Chardev *chr);
 size_t fake_chardev_output_len(Chardev *chr); /* of the last fake_chardev_output() */
