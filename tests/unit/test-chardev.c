@@ -454,6 +454,38 @@ static void test_pty_opens_closes_and_opens_again(void **state)
     }
 }
 
+/* The user leaves while output waits and input is not taken: nobody turns in circles. */
+static void test_pty_user_leaves_with_everything_full(void **state)
+{
+    Fixture *f = *state;
+    g_autofree char *text = NULL;
+    g_auto(GStrv) words = NULL;
+    uint8_t block[4096] = { 0 };
+    unsigned idle = 0;
+    int fd;
+
+    open_chardev(f, "pty", "");
+    text = chardev_description(f->chr);
+    g_strdelimit(text, ",", ' ');
+    words = g_strsplit(text, " ", 3);
+    fd = open(words[1], O_RDWR | O_NOCTTY);
+    RUN_UNTIL(f->reader.opened == 1);
+    f->reader.room = 0;
+    assert_int_equal(write(fd, "last words", 10), 10);
+    while (chardev_write(f->chr, block, sizeof(block)) == sizeof(block)) {
+    }
+    close(fd);
+    RUN_UNTIL(f->reader.writable > 0);
+    assert_int_equal(chardev_write(f->chr, block, sizeof(block)), sizeof(block));
+    for (unsigned i = 0; i < 100; i++) {
+        idle += !g_main_context_iteration(NULL, FALSE);
+    }
+    assert_true(idle > 50);
+    f->reader.room = SIZE_MAX;
+    chardev_accept_input(f->chr);
+    RUN_UNTIL(f->reader.closed == 1);
+}
+
 /* --- stdio, in a child whose standard input and output are what the test says. */
 
 #define CHILD_SECONDS 60 /* whatever goes wrong, none is left behind */
@@ -786,6 +818,7 @@ int main(void)
         T(test_unix_refuses_bad_options_and_paths),
         T(test_unix_takes_over_a_dead_socket_but_not_a_living_one),
         T(test_pty_opens_closes_and_opens_again),
+        T(test_pty_user_leaves_with_everything_full),
         cmocka_unit_test(test_stdio_terminal_is_raw_and_restored_at_the_end),
         cmocka_unit_test(test_stdio_terminal_is_restored_by_exit_and_abort),
         cmocka_unit_test(test_stdio_terminal_is_restored_by_signals),

@@ -227,6 +227,25 @@ static void test_alarm_at_a_time_and_with_any(void **state)
     }
 }
 
+static void test_alarm_at_a_minute_of_any_hour(void **state)
+{
+    Fixture *f = *state;
+
+    out(f, RTC_HOURS_ALARM, 0xff);
+    out(f, RTC_MINUTES_ALARM, 0x05);
+    out(f, RTC_SECONDS_ALARM, 0x03);
+    out(f, RTC_REG_B, RTC_B_24H | RTC_B_AIE);
+    advance(f, (10 + 5 * 60 + 3) * SEC - 1); /* from 23:59:50 to 00:05:03 */
+    assert_false(irq(f));
+    advance(f, 1);
+    assert_true(irq(f));
+    in(f, RTC_REG_C);
+    advance(f, 3600 * SEC - 1);
+    assert_false(irq(f));
+    advance(f, 1);
+    assert_true(irq(f));
+}
+
 static void test_alarm_flag_without_interrupt(void **state)
 {
     Fixture *f = *state;
@@ -434,6 +453,7 @@ int main(void)
         T(test_update_interrupt_comes_every_second_once_read),
         T(test_periodic_interrupt_at_each_rate),
         T(test_alarm_at_a_time_and_with_any),
+        T(test_alarm_at_a_minute_of_any_hour),
         T(test_alarm_flag_without_interrupt),
         T(test_alarm_that_names_no_time_never_comes),
         T(test_set_time_with_the_divider_held),

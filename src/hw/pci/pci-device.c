@@ -11,8 +11,6 @@
 #define IO_BAR_MIN     4
 #define IO_BAR_MAX     256 /* PCI 3.0, section 6.2.5.1 */
 
-#define IO_SPACE_SIZE 0x10000
-
 static unsigned bar_offset(unsigned n)
 {
     return PCI_BAR0 + 4 * n;
@@ -147,9 +145,6 @@ static bool bar_address(const PciDevice *pdev, unsigned n, uint64_t *ret_address
     }
     address &= ~(bar->size - 1);
     if (address == 0 || address + (bar->size - 1) == top) {
-        return false;
-    }
-    if ((bar->flags & PCI_BAR_IO) && address + (bar->size - 1) >= IO_SPACE_SIZE) {
         return false;
     }
     *ret_address = address;
