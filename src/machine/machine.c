@@ -184,7 +184,9 @@ void machine_free(Machine *machine)
     if (!machine) {
         return;
     }
-    vcpu_set_free(machine->vcpus);
+    g_clear_pointer(&machine->vcpus, vcpu_set_free);
+    /* No vCPU is left to stop: what KVM does not give back goes when its descriptor is closed. */
+    memory_system_set_failed_handler(machine->ms, NULL, NULL);
     if (machine->memory_attached) {
         kvm_detach_memory(machine->kvm);
     }
@@ -209,6 +211,28 @@ int machine_run(Machine *machine)
     return run_control_main(machine);
 }
 
+/*
+ * Writes into what @path names, be it a device, a pipe or a link: g_file_set_contents() would put a
+ * new file in its place.
+ */
+static bool write_file(const char *path, const void *data, size_t len, const char *option,
+                       GError **error)
+{
+    FILE *file = fopen(path, "we");
+    bool written;
+
+    if (!file) {
+        error_set_errno(error, errno, "-machine %s=%s", option, path);
+        return false;
+    }
+    written = fwrite(data, 1, len, file) == len;
+    if (fclose(file) != 0 || !written) {
+        error_set_errno(error, errno, "-machine %s=%s", option, path);
+        return false;
+    }
+    return true;
+}
+
 bool machine_dump_memory_map(Machine *machine, const char *path, GError **error)
 {
     g_autoptr(GString) text = g_string_new(NULL);
@@ -225,20 +249,16 @@ bool machine_dump_memory_map(Machine *machine, const char *path, GError **error)
         fflush(stdout);
         return true;
     }
-    if (!g_file_set_contents(path, text->str, (gssize)text->len, error)) {
-        g_prefix_error(error, "-machine dump-memory-map=%s: ", path);
-        return false;
-    }
-    return true;
+    return write_file(path, text->str, text->len, "dump-memory-map", error);
 }
 
 bool machine_dump_device_tree(Machine *machine, const char *path, GError **error)
 {
     g_autoptr(GByteArray) blob = pc_device_tree(machine->pc, error);
 
-    if (!blob || !g_file_set_contents(path, (const char *)blob->data, blob->len, error)) {
+    if (!blob) {
         g_prefix_error(error, "-machine dumpdtb=%s: ", path);
         return false;
     }
-    return true;
+    return write_file(path, blob->data, blob->len, "dumpdtb", error);
 }
