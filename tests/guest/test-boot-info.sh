@@ -68,6 +68,21 @@ run "exit=1" -m 5G -machine "dump-memory-map=$dir/map"
     grep -q '^slot 3: 0000000100000000-000000017fffffff .* rw pc.ram$' "$dir/map"
 report $? test_dump_of_the_memory_map
 
+# What is there is written to, not replaced: a device file would be gone, a pipe's reader wait.
+touch "$dir/target"
+ln -s target "$dir/link"
+run "exit=1" -machine "dump-memory-map=$dir/link"
+[ $status = 3 ] && [ -L "$dir/link" ] && grep -q "^slot 0:" "$dir/target"
+report $? test_dump_through_a_link
+
+mkfifo "$dir/pipe"
+timeout 60 cat "$dir/pipe" >"$dir/dtb2" &
+reader=$!
+run_tessera -m 3M -kernel "$image" -serial none -machine "dumpdtb=$dir/pipe"
+wait "$reader"
+[ $status = 0 ] && [ -p "$dir/pipe" ] && cmp -s "$dir/dtb" "$dir/dtb2"
+report $? test_dumpdtb_into_a_pipe
+
 run "exit=1" -machine "dump-memory-map=$dir/no/such/folder"
 [ $status = 1 ] && grep -q "dump-memory-map=$dir/no/such/folder" "$dir/err"
 report $? test_dump_that_cannot_be_written

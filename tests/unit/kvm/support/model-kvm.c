@@ -67,6 +67,7 @@ static struct {
     unsigned long fault_at; /* 0: none */
     unsigned long fault_count;
     unsigned long faults_hit;
+    unsigned long last_fault;
     unsigned long fault_request;
     int fault_errno;
     bool fault_later;
@@ -209,6 +210,11 @@ unsigned long model_kvm_faults_hit(void)
     return model.faults_hit;
 }
 
+unsigned long model_kvm_last_fault(void)
+{
+    return model.last_fault;
+}
+
 unsigned long model_kvm_calls(void)
 {
     return model.calls;
@@ -252,6 +258,7 @@ static int enter_call(unsigned long req)
     if (model.fault_count == model.fault_at ||
         (model.fault_later && model.fault_count > model.fault_at)) {
         model.faults_hit++;
+        model.last_fault = req;
         return model.fault_errno;
     }
     return 0;

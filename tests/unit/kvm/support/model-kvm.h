@@ -43,6 +43,8 @@ void model_kvm_fail_request(unsigned long req);
 void model_kvm_no_faults(void);
 /** model_kvm_faults_hit() - how many calls were made to fail since model_kvm_fail_nth() */
 unsigned long model_kvm_faults_hit(void);
+/** model_kvm_last_fault() - the request of the last of those */
+unsigned long model_kvm_last_fault(void);
 
 /** model_kvm_calls() - ioctls since model_kvm_reset_counts(), KVM_RUN excepted; failed ones too */
 unsigned long model_kvm_calls(void);
