@@ -4,8 +4,13 @@
 #define TESSERA_MACHINE_MACHINE_H
 
 #include <glib.h>
+#include "tessera/accel/kvm/vcpu.h"
 #include "tessera/hw/core/machine-control.h"
+#include "tessera/hw/mem/memory-devices.h"
 #include "tessera/machine/config.h"
+#include "tessera/memory/address-space.h"
+#include "tessera/util/keyval.h"
+#include "tessera/util/object-store.h"
 
 typedef struct Machine Machine;
 
@@ -48,6 +53,52 @@ bool machine_cont(Machine *machine, GError **error);
 void machine_system_reset(Machine *machine);
 void machine_system_powerdown(Machine *machine);
 void machine_quit(Machine *machine, int status);
+
+/*
+ * The parts, for who shows or changes them. Context: main thread. All live as long as the machine.
+ */
+const MachineConfig *machine_config(Machine *machine);
+MemorySystem *machine_memory_system(Machine *machine);
+AddressSpace *machine_memory(Machine *machine);
+AddressSpace *machine_io(Machine *machine);
+Kvm *machine_kvm(Machine *machine);
+VcpuSet *machine_vcpus(Machine *machine);
+ObjectStore *machine_objects(Machine *machine);
+/** machine_memory_devices() - NULL: the machine was made without memory slots */
+MemoryDevices *machine_memory_devices(Machine *machine);
+
+/**
+ * machine_device_add() - "driver=pc-dimm,id=ID,memdev=OBJECT,..." while the machine runs (or, before
+ * machine_run(), cold-plugged)
+ *
+ * Errors: unknown driver or property (with the nearest), a missing id, and what the driver refuses;
+ * the machine is then as it was.
+ */
+bool machine_device_add(Machine *machine, const Keyval *properties, GError **error);
+
+/** machine_device_del() - asks the guest to give the device up; true means that it was asked */
+bool machine_device_del(Machine *machine, const char *id, GError **error);
+
+/* What monitors tell their clients; named as QEMU's events. */
+typedef enum MachineEventKind {
+    MACHINE_EVENT_STOP,
+    MACHINE_EVENT_RESUME,
+    MACHINE_EVENT_RESET,     /* .guest: the guest asked */
+    MACHINE_EVENT_SHUTDOWN,  /* .guest */
+    MACHINE_EVENT_POWERDOWN,
+    MACHINE_EVENT_MEMORY,    /* .memory */
+} MachineEventKind;
+
+typedef struct MachineEvent {
+    MachineEventKind kind;
+    bool guest;
+    MachineCause cause;              /* RESET, SHUTDOWN */
+    const MemoryDeviceEvent *memory; /* MEMORY; valid during the call */
+} MachineEvent;
+
+/** machine_set_event_handler() - one handler, called on the main thread; NULL: none */
+void machine_set_event_handler(Machine *machine,
+                               void (*fn)(const MachineEvent *event, void *opaque), void *opaque);
 
 /**
  * machine_dump_memory_map() - the tree, the flat views and the slots as text
