@@ -6,6 +6,8 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "tessera/hw/core/device.h"
+#include "tessera/util/object-store.h"
 
 typedef struct MemoryDevices MemoryDevices;
 
@@ -19,6 +21,10 @@ typedef struct MemoryDevices MemoryDevices;
  *      |  REFUSED <--- _OST: 0x80, 0x81, 1 --------------------+  |
  *      |  TIMED_OUT <--- no answer for the time-out ---------------+   a later eject is honoured
  *      +- CANCELLED <--- asked to wait no longer; a later eject is honoured
+ *
+ * A guest may also eject a DIMM that nobody asked for. A reset of the machine takes out what is
+ * REQUESTED or OFFLINING, and makes PLUGGED again what is REFUSED, TIMED_OUT or CANCELLED: the new
+ * guest knows nothing of it.
  */
 typedef enum DimmState {
     DIMM_PLUGGED,
@@ -43,8 +49,9 @@ typedef struct DimmInfo {
     bool hotplugged;
     bool hotpluggable;
     DimmState state;
+    bool guest_took_plug;    /* the guest reported that it has added the memory */
     bool guest_refused_plug; /* the guest reported that it cannot use it */
-    const char *reason;      /* of REFUSED, TIMED_OUT, a refused plug; else NULL */
+    const char *reason;      /* of REFUSED, TIMED_OUT, CANCELLED, a refused plug; else NULL */
     int64_t state_since_us;  /* g_get_monotonic_time() */
 } DimmInfo;
 
@@ -60,13 +67,14 @@ typedef struct DimmRequest {
 } DimmRequest;
 
 typedef enum MemoryDeviceEventKind {
-    MEMORY_EVENT_OST,            /* .slot, .ost_event, .ost_status, .info */
-    MEMORY_EVENT_DELETED,        /* ejected and unmapped: .id */
-    MEMORY_EVENT_UNPLUG_ERROR,   /* REFUSED: .id, .reason */
-    MEMORY_EVENT_STATE,          /* any change of a job's state */
-    MEMORY_EVENT_SIZE_CHANGE,
+    MEMORY_EVENT_OST,          /* the guest evaluated _OST; .id NULL: the socket is empty by now */
+    MEMORY_EVENT_DELETED,      /* ejected and unmapped: .id */
+    MEMORY_EVENT_UNPLUG_ERROR, /* REFUSED: .id, .reason */
+    MEMORY_EVENT_STATE,        /* any change of .state or .reason of a DIMM: .id */
+    MEMORY_EVENT_SIZE_CHANGE,  /* the sum of plugged memory is another: .id is the DIMM's */
 } MemoryDeviceEventKind;
 
+/** struct MemoryDeviceEvent - strings are borrowed for the call */
 typedef struct MemoryDeviceEvent {
     MemoryDeviceEventKind kind;
     const char *id;
@@ -76,6 +84,52 @@ typedef struct MemoryDeviceEvent {
     DimmState state;
     const char *reason; /* the guest's code in words, or NULL */
 } MemoryDeviceEvent;
+
+/**
+ * struct MemoryDevicesConfig - copied; what it points to outlives the MemoryDevices
+ * @device: for the DIMMs, which are devices too
+ * @objects: where memdev= is looked for
+ * @window: container of the DIMMs, mapped at guest-physical address @window_base
+ * @registers: an "acpi-memory-hotplug" device, wired and realized; its ops are taken
+ * @slots: sockets, as wired
+ * @boot_ram, @boot_ram_end: bytes, and the first address behind them
+ * @maxmem: the most that boot RAM and DIMMs add up to
+ * @context: main loop for events and time-outs; NULL: the default one
+ */
+typedef struct MemoryDevicesConfig {
+    const DeviceContext *device;
+    ObjectStore *objects;
+    MemoryRegion *window;
+    uint64_t window_base;
+    Device *registers;
+    unsigned slots;
+    uint64_t boot_ram;
+    uint64_t boot_ram_end;
+    uint64_t maxmem;
+    GMainContext *context;
+} MemoryDevicesConfig;
+
+/** memory_devices_new() - no DIMMs yet. Errors: no descriptor left */
+MemoryDevices *memory_devices_new(const MemoryDevicesConfig *config, GError **error);
+
+/**
+ * memory_devices_free() - takes every DIMM out of the window and releases its backend
+ *
+ * Context: main thread; no vCPU runs any more. NULL is allowed.
+ */
+void memory_devices_free(MemoryDevices *md);
+
+/**
+ * memory_devices_reset() - the machine is reset: pending requests to unplug are carried out
+ *
+ * Context: main thread, vCPUs paused; before the registers are reset.
+ */
+void memory_devices_reset(MemoryDevices *md);
+
+/** memory_devices_set_event_handler() - one; called on the main thread without locks. NULL: none */
+void memory_devices_set_event_handler(MemoryDevices *md,
+                                      void (*fn)(void *opaque, const MemoryDeviceEvent *event),
+                                      void *opaque);
 
 /**
  * memory_devices_plug() - takes the backend, chooses slot and address, maps, tells the guest
@@ -101,7 +155,16 @@ bool memory_devices_cancel_unplug(MemoryDevices *md, const char *id, GError **er
 /** memory_devices_set_timeout() - how long REQUESTED and OFFLINING may last: default 60 s; 0: for ever */
 void memory_devices_set_timeout(MemoryDevices *md, unsigned seconds);
 
-/** memory_devices_for_each() - by slot. Main thread */
+/**
+ * memory_devices_memmap_warning() - a sentence if @size more bytes may be more than the guest's boot
+ * RAM can describe (dimm_memmap_warning()), or NULL. Returns: a new string
+ */
+char *memory_devices_memmap_warning(MemoryDevices *md, uint64_t size);
+
+/** dimm_ost_text() - what an _OST status means for source event @event, in words; never NULL */
+const char *dimm_ost_text(uint32_t event, uint32_t status);
+
+/** memory_devices_for_each() - by slot. @fn must not plug or unplug. Main thread */
 void memory_devices_for_each(MemoryDevices *md, void (*fn)(const DimmInfo *info, void *opaque),
                              void *opaque);
 bool memory_devices_find(MemoryDevices *md, const char *id, DimmInfo *ret_info);

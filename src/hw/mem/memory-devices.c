@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: MIT */
+/* MemoryDevices: which DIMMs there are; plugging one. */
+#include "tessera/hw/mem/memory-devices.h"
+
+#include "memory-devices-internal.h"
+#include <inttypes.h>
+#include "tessera/util/error.h"
+#include "tessera/util/log.h"
+#include "tessera/util/object-class.h"
+#include "tessera/util/size.h"
+#include "tessera/util/suggest.h"
+
+#define TIMEOUT_DEFAULT_S 60
+
+/* Looking. */
+
+const char *dimm_id(const Dimm *dimm)
+{
+    return dimm->dev->id;
+}
+
+static Dimm *find_dimm(MemoryDevices *md, const char *id)
+{
+    for (guint i = 0; i < md->by_addr->len; i++) {
+        Dimm *dimm = md->by_addr->pdata[i];
+
+        if (g_str_equal(dimm_id(dimm), id)) {
+            return dimm;
+        }
+    }
+    return NULL;
+}
+
+Dimm *memory_devices_lookup(MemoryDevices *md, const char *id, GError **error)
+{
+    Dimm *dimm = find_dimm(md, id);
+    g_autoptr(GPtrArray) ids = NULL;
+    g_autofree char *phrase = NULL;
+
+    if (dimm) {
+        return dimm;
+    }
+    ids = g_ptr_array_new();
+    for (guint i = 0; i < md->by_addr->len; i++) {
+        g_ptr_array_add(ids, (gpointer)dimm_id(md->by_addr->pdata[i]));
+    }
+    g_ptr_array_add(ids, NULL);
+    phrase = suggest_phrase(id, (const char *const *)ids->pdata);
+    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_NOT_FOUND, "there is no memory device '%s'%s",
+                id, phrase);
+    return NULL;
+}
+
+static DimmInfo dimm_info(const Dimm *dimm)
+{
+    return (DimmInfo){
+        .id = dimm_id(dimm),
+        .memdev = memory_backend_id(dimm->backend),
+        .slot = dimm->slot,
+        .node = dimm->node,
+        .addr = dimm->addr,
+        .size = dimm->size,
+        .hotplugged = dimm->hotplugged,
+        .hotpluggable = true,
+        .state = dimm->state,
+        .guest_took_plug = dimm->guest_took_plug,
+        .guest_refused_plug = dimm->guest_refused_plug,
+        .reason = dimm->reason,
+        .state_since_us = dimm->state_since_us,
+    };
+}
+
+void memory_devices_for_each(MemoryDevices *md, void (*fn)(const DimmInfo *info, void *opaque),
+                             void *opaque)
+{
+    for (unsigned slot = 0; slot < md->config.slots; slot++) {
+        if (md->slots[slot]) {
+            DimmInfo info = dimm_info(md->slots[slot]);
+
+            fn(&info, opaque);
+        }
+    }
+}
+
+bool memory_devices_find(MemoryDevices *md, const char *id, DimmInfo *ret_info)
+{
+    Dimm *dimm = find_dimm(md, id);
+
+    if (dimm) {
+        *ret_info = dimm_info(dimm);
+    }
+    return dimm != NULL;
+}
+
+static uint64_t guest_block(const MemoryDevices *md)
+{
+    return dimm_guest_block_size(md->config.boot_ram_end);
+}
+
+MemoryDevicesSummary memory_devices_summary(MemoryDevices *md)
+{
+    const MemoryDevicesConfig *c = &md->config;
+
+    return (MemoryDevicesSummary){
+        .base_memory = c->boot_ram,
+        .plugged_memory = md->plugged,
+        .window_base = c->window_base,
+        .window_size = (uint64_t)memory_region_size(c->window),
+        .maxmem = c->maxmem,
+        .slots = c->slots,
+        .slots_used = md->by_addr->len,
+        .block_size = guest_block(md),
+    };
+}
+
+char *memory_devices_memmap_warning(MemoryDevices *md, uint64_t size)
+{
+    return dimm_memmap_warning(md->config.boot_ram, md->plugged, size);
+}
+
+/* Choosing slot and address, for plug. */
+
+static bool choose_slot(MemoryDevices *md, const DimmRequest *request, unsigned *ret_slot,
+                        GError **error)
+{
+    unsigned slots = md->config.slots;
+
+    if (!request->has_slot) {
+        for (unsigned slot = 0; slot < slots; slot++) {
+            if (!md->slots[slot]) {
+                *ret_slot = slot;
+                return true;
+            }
+        }
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_LIMIT,
+                    "all %u memory slots are in use; unplug a DIMM, or start with more by -m slots=",
+                    slots);
+        return false;
+    }
+    if (request->slot >= slots) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "slot=%u: -m slots=%u gave the machine the slots 0 .. %u", request->slot, slots,
+                    slots - 1);
+        return false;
+    }
+    if (md->slots[request->slot]) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_EXISTS,
+                    "slot=%u: '%s' is in it; leave slot out and a free one is taken", request->slot,
+                    dimm_id(md->slots[request->slot]));
+        return false;
+    }
+    *ret_slot = request->slot;
+    return true;
+}
+
+static bool check_maxmem(MemoryDevices *md, uint64_t size, GError **error)
+{
+    const MemoryDevicesConfig *c = &md->config;
+    uint64_t used = c->boot_ram + md->plugged;
+    uint64_t left = c->maxmem > used ? c->maxmem - used : 0;
+    g_autofree char *left_text = NULL;
+    g_autofree char *size_text = NULL;
+    g_autofree char *maxmem_text = NULL;
+
+    if (size <= left) {
+        return true;
+    }
+    left_text = left ? size_format(left) : g_strdup("nothing");
+    size_text = size_format(size);
+    maxmem_text = size_format_option(c->maxmem);
+    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_LIMIT,
+                "%s would bring the machine above -m maxmem=%s; %s is left", size_text, maxmem_text,
+                left_text);
+    return false;
+}
+
+static DimmRange *taken_ranges(MemoryDevices *md)
+{
+    DimmRange *ranges = g_new(DimmRange, md->by_addr->len + 1);
+
+    for (guint i = 0; i < md->by_addr->len; i++) {
+        Dimm *dimm = md->by_addr->pdata[i];
+
+        ranges[i] = (DimmRange){ dimm->addr, dimm->size };
+    }
+    return ranges;
+}
+
+/* A sentence for a window whose free space lies in pieces, or is used up by alignment. */
+static void set_no_room(const DimmWindow *window, uint64_t size, uint64_t align, GError **error)
+{
+    uint64_t fits = dimm_largest_fit(window, align);
+    g_autofree char *size_text = size_format(size);
+    g_autofree char *fits_text = fits ? size_format(fits) : g_strdup("none");
+
+    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_LIMIT,
+                "no gap of the device-memory window holds %s; the largest that fits is %s",
+                size_text, fits_text);
+}
+
+static bool choose_addr(MemoryDevices *md, const DimmRequest *request, uint64_t size,
+                        uint64_t page_size, uint64_t *ret_addr, GError **error)
+{
+    g_autofree DimmRange *taken = taken_ranges(md);
+    DimmWindow window = {
+        .base = md->config.window_base,
+        .size = (uint64_t)memory_region_size(md->config.window),
+        .taken = taken,
+        .n_taken = md->by_addr->len,
+    };
+    uint64_t align = dimm_alignment(guest_block(md), page_size);
+    size_t overlap;
+
+    if (!request->has_addr) {
+        if (!dimm_place(&window, size, align, ret_addr)) {
+            set_no_room(&window, size, align, error);
+            return false;
+        }
+        return true;
+    }
+    if (!dimm_check_base(&window, request->addr, size, guest_block(md), page_size, &overlap,
+                         error)) {
+        if (overlap != SIZE_MAX) {
+            g_prefix_error(error, "DIMM '%s' lies there: ",
+                           dimm_id(md->by_addr->pdata[overlap]));
+        }
+        return false;
+    }
+    *ret_addr = request->addr;
+    return true;
+}
+
+/* Coming and going. */
+
+static gint compare_addr(gconstpointer a, gconstpointer b)
+{
+    const Dimm *x = *(const Dimm *const *)a;
+    const Dimm *y = *(const Dimm *const *)b;
+
+    return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+static void enlist(MemoryDevices *md, Dimm *dimm)
+{
+    guint at = 0;
+
+    while (at < md->by_addr->len &&
+           compare_addr(&md->by_addr->pdata[at], (gconstpointer)&dimm) < 0) {
+        at++;
+    }
+    g_ptr_array_insert(md->by_addr, (gint)at, dimm);
+    md->plugged += dimm->size;
+    g_mutex_lock(&md->lock);
+    md->slots[dimm->slot] = dimm;
+    g_mutex_unlock(&md->lock);
+}
+
+static void dimm_free(Dimm *dimm)
+{
+    dimm_stop_timeout(dimm);
+    device_unrealize(dimm->dev);
+    device_unref(dimm->dev); /* views that go hold it, and with it the memory, a moment more */
+    memory_backend_release(dimm->backend);
+    g_free(dimm->reason);
+    g_free(dimm);
+}
+
+static void delist(Dimm *dimm)
+{
+    MemoryDevices *md = dimm->md;
+
+    g_mutex_lock(&md->lock);
+    md->slots[dimm->slot] = NULL;
+    g_mutex_unlock(&md->lock);
+    g_ptr_array_remove(md->by_addr, dimm);
+    md->plugged -= dimm->size;
+    memory_hotplug_clear(md->config.registers, dimm->slot);
+}
+
+void dimm_remove(Dimm *dimm)
+{
+    MemoryDevices *md = dimm->md;
+    g_autofree char *id = g_strdup(dimm_id(dimm));
+    MemoryDeviceEvent event = { .id = id, .slot = dimm->slot, .state = DIMM_EJECTED };
+
+    log_item(LOG_ACPI, "DIMM '%s' is out of slot %u", id, dimm->slot);
+    delist(dimm);
+    dimm_free(dimm);
+    event.kind = MEMORY_EVENT_STATE;
+    memory_devices_emit(md, &event);
+    event.kind = MEMORY_EVENT_DELETED;
+    memory_devices_emit(md, &event);
+    event.kind = MEMORY_EVENT_SIZE_CHANGE;
+    memory_devices_emit(md, &event);
+}
+
+bool dimm_unmap(Dimm *dimm, GError **error)
+{
+    return memory_region_del_subregion(dimm->md->config.window, pc_dimm_region(dimm->dev), error);
+}
+
+static Device *make_device(MemoryDevices *md, const char *id, MemoryBackend *backend)
+{
+    Device *dev = device_new(&pc_dimm_device_class, &md->device_context, id);
+
+    pc_dimm_set_backend(dev, backend);
+    device_realize(dev, NULL); /* checks nothing, so it cannot fail */
+    return dev;
+}
+
+static Dimm *dimm_new(MemoryDevices *md, const DimmRequest *request, MemoryBackend *backend)
+{
+    Dimm *dimm = g_new0(Dimm, 1);
+
+    dimm->md = md;
+    dimm->backend = backend;
+    dimm->dev = make_device(md, request->id, backend);
+    dimm->node = request->node;
+    dimm->size = memory_backend_size(backend);
+    dimm->state = DIMM_PLUGGED;
+    dimm->state_since_us = g_get_monotonic_time();
+    return dimm;
+}
+
+/* Slot and place are known to be right: map, then tell. */
+static bool insert(Dimm *dimm, bool hot, GError **error)
+{
+    MemoryDevices *md = dimm->md;
+    MemoryDeviceEvent event = {
+        .kind = MEMORY_EVENT_SIZE_CHANGE, .id = dimm_id(dimm), .slot = dimm->slot,
+    };
+
+    if (!memory_region_add_subregion(md->config.window, dimm->addr - md->config.window_base,
+                                     pc_dimm_region(dimm->dev), error)) {
+        return false;
+    }
+    dimm->hotplugged = hot;
+    enlist(md, dimm);
+    memory_hotplug_insert(md->config.registers, dimm->slot, dimm->addr, dimm->size, dimm->node,
+                          hot);
+    log_item(LOG_ACPI, "DIMM '%s' is in slot %u at 0x%" PRIx64 ", 0x%" PRIx64 " bytes",
+             dimm_id(dimm), dimm->slot, dimm->addr, dimm->size);
+    memory_devices_emit(md, &event);
+    return true;
+}
+
+static bool check_request(MemoryDevices *md, const DimmRequest *request, GError **error)
+{
+    if (!object_id_check(request->id, error)) {
+        return false;
+    }
+    if (find_dimm(md, request->id)) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_EXISTS,
+                    "there is a device with this id already");
+        return false;
+    }
+    if (request->node != 0) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "node=%u: the machine has one NUMA node, 0", request->node);
+        return false;
+    }
+    return true;
+}
+
+/* The backend is claimed; on failure the caller releases it. */
+static bool plug_backend(MemoryDevices *md, const DimmRequest *request, MemoryBackend *backend,
+                         bool hot, GError **error)
+{
+    uint64_t size = memory_backend_size(backend);
+    uint64_t page_size = ram_block_page_size(memory_backend_ram_block(backend));
+    unsigned slot;
+    uint64_t addr;
+    Dimm *dimm;
+
+    if (!dimm_check_size(size, guest_block(md), page_size, error)) {
+        g_prefix_error(error, "memdev '%s': ", memory_backend_id(backend));
+        return false;
+    }
+    if (!choose_slot(md, request, &slot, error) || !check_maxmem(md, size, error) ||
+        !choose_addr(md, request, size, page_size, &addr, error)) {
+        return false;
+    }
+    dimm = dimm_new(md, request, backend);
+    dimm->slot = slot;
+    dimm->addr = addr;
+    if (!insert(dimm, hot, error)) {
+        device_unrealize(dimm->dev);
+        device_unref(dimm->dev);
+        g_free(dimm);
+        return false;
+    }
+    return true;
+}
+
+bool memory_devices_plug(MemoryDevices *md, const DimmRequest *request, bool hot, GError **error)
+{
+    g_autofree char *user = g_strdup_printf("device '%s'", request->id);
+    MemoryBackend *backend = NULL;
+
+    if (check_request(md, request, error)) {
+        backend = memory_backend_get(md->config.objects, request->memdev, error);
+        if (!backend) {
+            g_prefix_error(error, "memdev=%s: ", request->memdev);
+        }
+    }
+    if (backend && memory_backend_claim(backend, user, error)) {
+        if (plug_backend(md, request, backend, hot, error)) {
+            return true;
+        }
+        memory_backend_release(backend);
+    }
+    g_prefix_error(error, "pc-dimm '%s': ", request->id);
+    return false;
+}
+
+/* Life of the whole. */
+
+static void take_out(Dimm *dimm)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!dimm_begin_eject(dimm)) {
+        return; /* a vCPU has, and the queue will say so */
+    }
+    if (dimm_unmap(dimm, &error)) {
+        dimm_remove(dimm);
+        return;
+    }
+    dimm_end_eject(dimm);
+    dimm_set_state(dimm, DIMM_REFUSED, error->message);
+}
+
+void memory_devices_reset(MemoryDevices *md)
+{
+    guest_acts_serve(md);
+    for (unsigned slot = 0; slot < md->config.slots; slot++) {
+        Dimm *dimm = md->slots[slot];
+
+        if (!dimm) {
+            continue;
+        }
+        if (dimm->state == DIMM_REQUESTED || dimm->state == DIMM_OFFLINING) {
+            take_out(dimm);
+            continue;
+        }
+        dimm->guest_took_plug = dimm->guest_refused_plug = false;
+        if (dimm->state != DIMM_PLUGGED || dimm->reason) {
+            dimm_set_state(dimm, DIMM_PLUGGED, NULL);
+        }
+    }
+}
+
+MemoryDevices *memory_devices_new(const MemoryDevicesConfig *config, GError **error)
+{
+    MemoryDevices *md = g_new0(MemoryDevices, 1);
+
+    md->config = *config;
+    md->device_context = *config->device;
+    g_mutex_init(&md->lock);
+    md->slots = g_new0(Dimm *, config->slots);
+    md->by_addr = g_ptr_array_new();
+    md->timeout_s = TIMEOUT_DEFAULT_S;
+    if (!guest_acts_init(md, error)) {
+        memory_devices_free(md);
+        return NULL;
+    }
+    memory_hotplug_set_ops(config->registers, &memory_devices_hotplug_ops, md);
+    return md;
+}
+
+/* As if all had been ejected; nobody is told any more. */
+static void take_out_all(MemoryDevices *md)
+{
+    memory_region_transaction_begin(md->device_context.ms);
+    for (guint i = 0; i < md->by_addr->len; i++) {
+        Dimm *dimm = md->by_addr->pdata[i];
+
+        if (memory_region_container(pc_dimm_region(dimm->dev))) {
+            dimm_unmap(dimm, NULL);
+        }
+    }
+    memory_region_transaction_commit(md->device_context.ms, NULL);
+    while (md->by_addr->len > 0) {
+        Dimm *dimm = md->by_addr->pdata[md->by_addr->len - 1];
+
+        delist(dimm);
+        dimm_free(dimm);
+    }
+}
+
+void memory_devices_free(MemoryDevices *md)
+{
+    if (!md) {
+        return;
+    }
+    memory_hotplug_set_ops(md->config.registers, NULL, NULL);
+    memory_devices_set_event_handler(md, NULL, NULL);
+    guest_acts_done(md);
+    take_out_all(md);
+    g_ptr_array_unref(md->by_addr);
+    g_free(md->slots);
+    g_mutex_clear(&md->lock);
+    g_free(md);
+}
