@@ -4,6 +4,7 @@
 
 #include <asm/bootparam.h>
 #include <stdio.h>
+#include "tessera/hw/acpi/memory-hotplug.h"
 #include "tessera/hw/i386/pc-fdt.h"
 #include "tessera/util/error.h"
 #include "tessera/util/log.h"
@@ -31,9 +32,19 @@ static bool plan_kernel(Pc *pc, const char *initrd, GError **error)
     return pc->plan != NULL;
 }
 
+static void build_memory_sockets(Aml *body, const PcInfo *info, void *opaque)
+{
+    memory_hotplug_build_aml(body, PC_PORT_MEMORY_HOTPLUG, info->memory_slots);
+}
+
 bool pc_boot_prepare(Pc *pc, const char *kernel, const char *initrd, GError **error)
 {
-    if (!pc_acpi_build(&pc->info, NULL, 0, &pc->acpi, error)) {
+    static const PcAcpiSsdt ssdts[] = {
+        { .table_id = "TESSMEM", .build = build_memory_sockets },
+    };
+    size_t n_ssdts = pc->info.memory_slots > 0 ? G_N_ELEMENTS(ssdts) : 0;
+
+    if (!pc_acpi_build(&pc->info, ssdts, n_ssdts, &pc->acpi, error)) {
         return false;
     }
     if (!kernel) {

@@ -2,6 +2,7 @@
 /* Which devices a PC has, at which address, on which interrupt: here and nowhere else. */
 #include "pc-internal.h"
 
+#include "tessera/hw/acpi/memory-hotplug.h"
 #include "tessera/hw/acpi/pm.h"
 #include "tessera/hw/char/serial.h"
 #include "tessera/hw/input/i8042.h"
@@ -29,6 +30,7 @@ typedef struct PcMapping {
 
 typedef struct PcDevice {
     const DeviceClass *cls;
+    bool (*wanted)(const Pc *pc); /* NULL: always */
     void (*wire)(Pc *pc, Device *dev); /* before realize; NULL: nothing to wire */
     unsigned regions;
     PcMapping map[REGIONS_MAX]; /* by the region's number in the device */
@@ -57,6 +59,28 @@ static void wire_pm(Pc *pc, Device *dev)
     pc->pm = dev;
 }
 
+static bool has_memory_slots(const Pc *pc)
+{
+    return pc->info.memory_slots > 0;
+}
+
+static void raise_gpe(void *opaque, unsigned n, bool level)
+{
+    if (level) {
+        acpi_pm_set_gpe(opaque, n);
+    }
+}
+
+/* The PM device comes before it. */
+static void wire_memory_hotplug(Pc *pc, Device *dev)
+{
+    _Static_assert(PC_PORT_MEMORY_HOTPLUG_SIZE == MEMORY_HOTPLUG_REGION_SIZE, "ports and registers");
+    _Static_assert(PC_DEVICE_MEMORY_SLOTS_MAX == MEMORY_HOTPLUG_SLOTS_MAX, "slots and registers");
+    memory_hotplug_wire(dev, pc->info.memory_slots,
+                        (IrqLine){ raise_gpe, pc->pm, MEMORY_HOTPLUG_GPE });
+    pc->memory_hotplug = dev;
+}
+
 static void wire_pci_host(Pc *pc, Device *dev)
 {
     for (unsigned pin = 0; pin < PC_GSI_PCI_INTX_COUNT; pin++) {
@@ -65,24 +89,26 @@ static void wire_pci_host(Pc *pc, Device *dev)
 }
 
 static const PcDevice pc_devices[] = {
-    { &pci_host_device_class, wire_pci_host, 4,
+    { &pci_host_device_class, NULL, wire_pci_host, 4,
       { [PCI_HOST_REGION_ADDRESS] = { SPACE_IO, PC_PORT_PCI_CONFIG_ADDRESS, PRIORITY_PORT },
         [PCI_HOST_REGION_DATA] = { SPACE_IO, PC_PORT_PCI_CONFIG_DATA, PRIORITY_PORT },
         [PCI_HOST_REGION_MEMORY] = { SPACE_MEMORY, 0, PRIORITY_BUS },
         [PCI_HOST_REGION_IO] = { SPACE_IO, 0, PRIORITY_BUS } } },
-    { &reset_port_device_class, NULL, 1, { { SPACE_IO, PC_PORT_RESET, PRIORITY_INNER } } },
-    { &acpi_pm_device_class, wire_pm, 4,
+    { &reset_port_device_class, NULL, NULL, 1, { { SPACE_IO, PC_PORT_RESET, PRIORITY_INNER } } },
+    { &acpi_pm_device_class, NULL, wire_pm, 4,
       { [ACPI_PM_REGION_EVENT] = { SPACE_IO, PC_PORT_PM1A_EVENT, PRIORITY_PORT },
         [ACPI_PM_REGION_CONTROL] = { SPACE_IO, PC_PORT_PM1A_CONTROL, PRIORITY_PORT },
         [ACPI_PM_REGION_TIMER] = { SPACE_IO, PC_PORT_PM_TIMER, PRIORITY_PORT },
         [ACPI_PM_REGION_GPE0] = { SPACE_IO, PC_PORT_GPE0, PRIORITY_PORT } } },
-    { &rtc_device_class, wire_rtc, 1, { { SPACE_IO, PC_PORT_RTC, PRIORITY_PORT } } },
-    { &i8042_device_class, wire_i8042, 2,
+    { &memory_hotplug_device_class, has_memory_slots, wire_memory_hotplug, 1,
+      { { SPACE_IO, PC_PORT_MEMORY_HOTPLUG, PRIORITY_PORT } } },
+    { &rtc_device_class, NULL, wire_rtc, 1, { { SPACE_IO, PC_PORT_RTC, PRIORITY_PORT } } },
+    { &i8042_device_class, NULL, wire_i8042, 2,
       { { SPACE_IO, PC_PORT_I8042_DATA, PRIORITY_PORT },
         { SPACE_IO, PC_PORT_I8042_COMMAND, PRIORITY_PORT } } },
-    { &serial_device_class, wire_serial0, 1, { { SPACE_IO, PC_PORT_SERIAL0, PRIORITY_PORT } } },
-    { &post_port_device_class, NULL, 1, { { SPACE_IO, PC_PORT_POST, PRIORITY_PORT } } },
-    { &debug_exit_device_class, NULL, 1, { { SPACE_IO, PC_PORT_DEBUG_EXIT, PRIORITY_PORT } } },
+    { &serial_device_class, NULL, wire_serial0, 1, { { SPACE_IO, PC_PORT_SERIAL0, PRIORITY_PORT } } },
+    { &post_port_device_class, NULL, NULL, 1, { { SPACE_IO, PC_PORT_POST, PRIORITY_PORT } } },
+    { &debug_exit_device_class, NULL, NULL, 1, { { SPACE_IO, PC_PORT_DEBUG_EXIT, PRIORITY_PORT } } },
 };
 
 static bool map_region(Pc *pc, const PcMapping *map, MemoryRegion *mr, GError **error)
@@ -115,7 +141,9 @@ static bool create_device(Pc *pc, const PcDevice *entry, GError **error)
 bool pc_devices_create(Pc *pc, GError **error)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(pc_devices); i++) {
-        if (!create_device(pc, &pc_devices[i], error)) {
+        bool wanted = !pc_devices[i].wanted || pc_devices[i].wanted(pc);
+
+        if (wanted && !create_device(pc, &pc_devices[i], error)) {
             return false;
         }
     }

@@ -37,6 +37,9 @@ struct Pc {
 
     GPtrArray *devices; /* Device *, in the order they were made; owned */
     Device *pm;         /* one of them: has the power button */
+    Device *memory_hotplug;        /* one of them; NULL: no memory slots */
+    MemoryDevices *memory_devices; /* NULL: no memory slots */
+    ObjectStore *objects;
 
     PcAcpi *acpi;
     LinuxImage *image;   /* NULL: no kernel */

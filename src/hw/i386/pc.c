@@ -134,6 +134,29 @@ static bool make_board(Pc *pc, GError **error)
     return memory_region_transaction_commit(pc->context.ms, error);
 }
 
+static bool make_memory_devices(Pc *pc, GError **error)
+{
+    const PcInfo *info = &pc->info;
+    uint64_t boot_ram = info->ram_below_4g + info->ram_above_4g;
+    MemoryDevicesConfig config = {
+        .device = &pc->context,
+        .objects = pc->objects,
+        .window = pc->regions[PC_REGION_DEVICE_MEMORY],
+        .window_base = info->device_memory_base,
+        .registers = pc->memory_hotplug,
+        .slots = info->memory_slots,
+        .boot_ram = boot_ram,
+        .boot_ram_end = info->ram_above_4g ? PC_ABOVE_4G_BASE + info->ram_above_4g : boot_ram,
+        .maxmem = boot_ram + info->device_memory_size - info->memory_slots * PC_GIB,
+    };
+
+    if (info->memory_slots == 0) {
+        return true;
+    }
+    pc->memory_devices = memory_devices_new(&config, error);
+    return pc->memory_devices != NULL;
+}
+
 Pc *pc_new(const PcConfig *config, GError **error)
 {
     Pc *pc = g_new0(Pc, 1);
@@ -142,11 +165,12 @@ Pc *pc_new(const PcConfig *config, GError **error)
     pc->info = *config->info;
     memcpy(pc->gsi, config->gsi, sizeof(pc->gsi));
     pc->serial0 = config->serial0;
+    pc->objects = config->objects;
     pc->cmdline = g_strdup(config->cmdline);
     pc->pass_dtb = config->pass_dtb;
     pc->ram = ram_block_ref(config->ram);
     pc->devices = g_ptr_array_new();
-    if (!make_memory(pc, error) || !make_board(pc, error) ||
+    if (!make_memory(pc, error) || !make_board(pc, error) || !make_memory_devices(pc, error) ||
         !pc_boot_prepare(pc, config->kernel, config->initrd, error)) {
         pc_free(pc);
         return NULL;
@@ -162,6 +186,7 @@ void pc_free(Pc *pc)
     linux_boot_plan_free(pc->plan);
     linux_image_free(pc->image);
     pc_acpi_free(pc->acpi);
+    memory_devices_free(pc->memory_devices);
     pc_devices_destroy(pc);
     g_ptr_array_unref(pc->devices);
     destroy_memory(pc);
@@ -179,8 +204,16 @@ AddressSpace *pc_io(Pc *pc)
     return pc->io;
 }
 
+MemoryDevices *pc_memory_devices(Pc *pc)
+{
+    return pc->memory_devices;
+}
+
 bool pc_reset(Pc *pc, GError **error)
 {
+    if (pc->memory_devices) {
+        memory_devices_reset(pc->memory_devices);
+    }
     for (guint i = 0; i < pc->devices->len; i++) {
         device_reset(pc->devices->pdata[i]);
     }

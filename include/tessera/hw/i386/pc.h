@@ -8,6 +8,7 @@
 #include "tessera/hw/core/device.h"
 #include "tessera/hw/i386/pc-info.h"
 #include "tessera/hw/i386/pc-map.h"
+#include "tessera/hw/mem/memory-devices.h"
 #include "tessera/memory/address-space.h"
 #include "tessera/memory/ram-block.h"
 #include "tessera/util/x86-entry.h"
@@ -28,6 +29,7 @@ typedef struct Pc Pc;
  * @context: outlives the board
  * @info: its layout (pc_layout()), vCPUs and APIC ids; apic_ids outlives the board
  * @ram: boot RAM, info.ram_below_4g + info.ram_above_4g bytes; the board takes a reference
+ * @objects: where DIMMs find their memory; outlives the board
  * @gsi: where each global system interrupt leads
  * @serial0: back end of the first serial port, or NULL; outlives the board
  * @kernel, @initrd, @cmdline: as in MachineConfig; @kernel NULL: nothing is loaded
@@ -37,6 +39,7 @@ typedef struct PcConfig {
     const DeviceContext *context;
     const PcInfo *info;
     RAMBlock *ram;
+    ObjectStore *objects;
     IrqLine gsi[PC_GSI_COUNT];
     Chardev *serial0;
     const char *kernel;
@@ -65,6 +68,9 @@ bool pc_reset(Pc *pc, GError **error);
 
 /** pc_entry() - the first vCPU's registers after pc_reset(); NULL without a kernel */
 const X86EntryState *pc_entry(Pc *pc);
+
+/** pc_memory_devices() - the DIMM sockets; NULL: there are none */
+MemoryDevices *pc_memory_devices(Pc *pc);
 
 /** pc_power_button() - presses it */
 void pc_power_button(Pc *pc);
