@@ -10,6 +10,7 @@ MachineConfig *machine_config_new(void)
     config->cpus = 1;
     config->cpu = g_strdup("host");
     config->objects = g_ptr_array_new_with_free_func(g_free);
+    config->devices = g_ptr_array_new_with_free_func(g_free);
     config->serials = g_ptr_array_new_with_free_func(g_free);
     return config;
 }
@@ -26,6 +27,7 @@ void machine_config_free(MachineConfig *config)
     g_free(config->append);
     g_free(config->kvm_device);
     g_ptr_array_unref(config->objects);
+    g_ptr_array_unref(config->devices);
     g_free(config->memory_backend);
     g_free(config->dump_dtb);
     g_free(config->dump_memory_map);

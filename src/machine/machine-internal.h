@@ -38,6 +38,7 @@ typedef struct RunControl {
     _Atomic unsigned requests;
     _Atomic int exit_status; /* of REQUEST_EXIT; -1: none yet, the first wins */
     _Atomic unsigned reset_cause;
+    _Atomic unsigned end_cause; /* of REQUEST_POWEROFF and REQUEST_EXIT */
 } RunControl;
 
 struct Machine {
@@ -58,11 +59,19 @@ struct Machine {
     bool memory_attached;
     VcpuSet *vcpus;
     RunControl run;
+    void (*event_fn)(const MachineEvent *event, void *opaque);
+    void *event_opaque;
 };
 
 /** machine_make_serial() - serial.c: opens the back end of the serial port */
 bool machine_make_serial(Machine *machine, GError **error);
 void machine_free_serial(Machine *machine);
+
+/** machine_emit() - tells the event handler, if there is one. Main thread */
+void machine_emit(Machine *machine, const MachineEvent *event);
+
+/** machine_add_devices() - device.c: what -device asked for; listens to the memory devices */
+bool machine_add_devices(Machine *machine, GError **error);
 
 /** run_control_init() - wake-up and signal sources on the default context */
 bool run_control_init(Machine *machine, GError **error);

@@ -110,6 +110,7 @@ static bool make_board(Machine *machine, const PcInfo *info, GError **error)
         .context = &machine->device_context,
         .info = info,
         .ram = machine->ram,
+        .objects = machine->objects,
         .serial0 = machine->serial0,
         .kernel = config->kernel,
         .initrd = config->initrd,
@@ -164,7 +165,7 @@ static bool machine_build(Machine *machine, GError **error)
            layout(machine, &info, error) && make_objects(machine, error) &&
            make_ram(machine, error) && machine_make_serial(machine, error) &&
            make_board(machine, &info, error) && make_vcpus(machine, error) &&
-           power_on(machine, error);
+           machine_add_devices(machine, error) && power_on(machine, error);
 }
 
 Machine *machine_new(const MachineConfig *config, GError **error)
@@ -204,6 +205,60 @@ void machine_free(Machine *machine)
     memory_system_free(machine->ms);
     g_free(machine->apic_ids);
     g_free(machine);
+}
+
+const MachineConfig *machine_config(Machine *machine)
+{
+    return machine->config;
+}
+
+MemorySystem *machine_memory_system(Machine *machine)
+{
+    return machine->ms;
+}
+
+AddressSpace *machine_memory(Machine *machine)
+{
+    return pc_memory(machine->pc);
+}
+
+AddressSpace *machine_io(Machine *machine)
+{
+    return pc_io(machine->pc);
+}
+
+Kvm *machine_kvm(Machine *machine)
+{
+    return machine->kvm;
+}
+
+VcpuSet *machine_vcpus(Machine *machine)
+{
+    return machine->vcpus;
+}
+
+ObjectStore *machine_objects(Machine *machine)
+{
+    return machine->objects;
+}
+
+MemoryDevices *machine_memory_devices(Machine *machine)
+{
+    return pc_memory_devices(machine->pc);
+}
+
+void machine_set_event_handler(Machine *machine,
+                               void (*fn)(const MachineEvent *event, void *opaque), void *opaque)
+{
+    machine->event_fn = fn;
+    machine->event_opaque = opaque;
+}
+
+void machine_emit(Machine *machine, const MachineEvent *event)
+{
+    if (machine->event_fn) {
+        machine->event_fn(event, machine->event_opaque);
+    }
 }
 
 int machine_run(Machine *machine)

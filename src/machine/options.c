@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "tessera/machine/machine.h"
 #include "tessera/util/error.h"
 #include "tessera/util/log.h"
 #include "tessera/util/object-class.h"
@@ -45,7 +46,6 @@ static const ForeignOption foreign_options[] = {
     { "bios pflash L", "there is no firmware; a kernel is started directly, by -kernel" },
     { "drive hda hdb hdc hdd cdrom blockdev fda fdb sd mtdblock snapshot boot",
       "there are no disks; put the root file system into an initrd, by -initrd" },
-    { "device", "devices cannot be added to the board; -machine help shows what it has" },
     { "netdev", "there is no network" },
     { "chardev", "a back end is named where it is used: -serial file:PATH, for example" },
     { "qmp qmp-pretty mon", "there is no monitor; SIGPWR presses the power button" },
@@ -128,6 +128,22 @@ static OptionsResult handle_object(MachineConfig *config, const char *text, GErr
         return options_answer(help, error);
     }
     g_ptr_array_add(config->objects, g_strdup(text));
+    return OPTIONS_RUN;
+}
+
+static OptionsResult handle_device(MachineConfig *config, const char *text, GError **error)
+{
+    GError *unknown = NULL;
+    g_autofree char *help = machine_device_option_help(text, &unknown);
+
+    if (unknown) {
+        g_propagate_prefixed_error(error, unknown, "-device %s: ", text);
+        return OPTIONS_ERROR;
+    }
+    if (help) {
+        return options_answer(help, error);
+    }
+    g_ptr_array_add(config->devices, g_strdup(text));
     return OPTIONS_RUN;
 }
 
@@ -224,6 +240,9 @@ static const Option options[] = {
     { "object", .argument = "TYPE,id=ID[,PROPERTY=VALUE]...", .handle = handle_object,
       .help = "make a host object, such as a memory backend; help: the types; TYPE,help: the "
               "properties of one" },
+    { "device", .argument = "DRIVER,id=ID[,PROPERTY=VALUE]...", .handle = handle_device,
+      .help = "plug a device in before the machine starts, such as a DIMM (pc-dimm); help: the "
+              "drivers; DRIVER,help: the properties of one" },
     { "name", .argument = "NAME", .handle = handle_name, .help = "the machine's name, for people" },
 
     { .help = "Linux kernel" },

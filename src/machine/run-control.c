@@ -41,7 +41,10 @@ static void request(Machine *machine, unsigned what)
 
 static void request_poweroff(void *opaque, MachineCause cause)
 {
-    request(opaque, REQUEST_POWEROFF);
+    Machine *machine = opaque;
+
+    atomic_store(&machine->run.end_cause, cause);
+    request(machine, REQUEST_POWEROFF);
 }
 
 static void request_reset(void *opaque, MachineCause cause)
@@ -57,7 +60,9 @@ static void request_exit(void *opaque, MachineCause cause, int status)
     Machine *machine = opaque;
     int none = -1;
 
-    atomic_compare_exchange_strong(&machine->run.exit_status, &none, status);
+    if (atomic_compare_exchange_strong(&machine->run.exit_status, &none, status)) {
+        atomic_store(&machine->run.end_cause, cause);
+    }
     request(machine, REQUEST_EXIT);
 }
 
@@ -124,6 +129,18 @@ static void enter_state(Machine *machine, RunState state)
     log_item(LOG_RESET, "machine is %s", run_state_name(state));
 }
 
+static bool is_guests(MachineCause cause)
+{
+    return cause != MACHINE_CAUSE_HOST && cause != MACHINE_CAUSE_FAILED;
+}
+
+static void emit(Machine *machine, MachineEventKind kind, MachineCause cause)
+{
+    MachineEvent event = { .kind = kind, .guest = is_guests(cause), .cause = cause };
+
+    machine_emit(machine, &event);
+}
+
 static void hold_time(Machine *machine)
 {
     vcpu_set_pause(machine->vcpus);
@@ -148,6 +165,7 @@ void machine_stop(Machine *machine)
     if (machine->run.state == RUN_STATE_RUNNING) {
         hold_time(machine);
         enter_state(machine, RUN_STATE_PAUSED);
+        emit(machine, MACHINE_EVENT_STOP, MACHINE_CAUSE_HOST);
     }
 }
 
@@ -160,6 +178,7 @@ bool machine_cont(Machine *machine, GError **error)
     case RUN_STATE_PAUSED:
         let_time_go(machine);
         enter_state(machine, RUN_STATE_RUNNING);
+        emit(machine, MACHINE_EVENT_RESUME, MACHINE_CAUSE_HOST);
         return true;
     default:
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
@@ -169,12 +188,18 @@ bool machine_cont(Machine *machine, GError **error)
     }
 }
 
-void machine_quit(Machine *machine, int status)
+static void end(Machine *machine, int status, MachineCause cause)
 {
     hold_time(machine);
     enter_state(machine, RUN_STATE_SHUTDOWN);
     machine->run.status = status;
+    emit(machine, MACHINE_EVENT_SHUTDOWN, cause);
     g_main_loop_quit(machine->run.loop);
+}
+
+void machine_quit(Machine *machine, int status)
+{
+    end(machine, status, MACHINE_CAUSE_HOST);
 }
 
 static void fail(Machine *machine)
@@ -182,6 +207,7 @@ static void fail(Machine *machine)
     hold_time(machine);
     enter_state(machine, RUN_STATE_INTERNAL_ERROR);
     machine->run.status = EXIT_STATUS_FAILED;
+    emit(machine, MACHINE_EVENT_STOP, MACHINE_CAUSE_FAILED);
     g_main_loop_quit(machine->run.loop);
 }
 
@@ -191,7 +217,7 @@ static bool reset_everything(Machine *machine, GError **error)
            vcpu_set_reset(machine->vcpus, pc_entry(machine->pc), error);
 }
 
-void machine_system_reset(Machine *machine)
+static void reset(Machine *machine, MachineCause cause)
 {
     bool was_running = machine->run.state != RUN_STATE_PRELAUNCH &&
                        machine->run.state != RUN_STATE_PAUSED;
@@ -203,15 +229,22 @@ void machine_system_reset(Machine *machine)
         fail(machine);
         return;
     }
+    emit(machine, MACHINE_EVENT_RESET, cause);
     if (was_running) {
         let_time_go(machine);
         enter_state(machine, RUN_STATE_RUNNING);
     }
 }
 
+void machine_system_reset(Machine *machine)
+{
+    reset(machine, MACHINE_CAUSE_HOST);
+}
+
 void machine_system_powerdown(Machine *machine)
 {
     pc_power_button(machine->pc);
+    emit(machine, MACHINE_EVENT_POWERDOWN, MACHINE_CAUSE_HOST);
 }
 
 static void serve_reset(Machine *machine)
@@ -225,9 +258,9 @@ static void serve_reset(Machine *machine)
 
     log_item(LOG_RESET, "reset: %s", causes[cause] ? causes[cause] : "other");
     if (machine->run.no_reboot) {
-        machine_quit(machine, EXIT_STATUS_POWEROFF);
+        end(machine, EXIT_STATUS_POWEROFF, cause);
     } else {
-        machine_system_reset(machine);
+        reset(machine, cause);
     }
 }
 
@@ -241,9 +274,10 @@ static gboolean on_wakeup(gint fd, GIOCondition condition, gpointer opaque)
     if (requests & REQUEST_FAILED) {
         fail(machine);
     } else if (requests & REQUEST_EXIT) {
-        machine_quit(machine, atomic_load(&machine->run.exit_status));
+        end(machine, atomic_load(&machine->run.exit_status),
+            atomic_load(&machine->run.end_cause));
     } else if (requests & REQUEST_POWEROFF) {
-        machine_quit(machine, EXIT_STATUS_POWEROFF);
+        end(machine, EXIT_STATUS_POWEROFF, atomic_load(&machine->run.end_cause));
     } else if (requests & REQUEST_RESET) {
         serve_reset(machine);
     }

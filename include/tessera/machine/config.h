@@ -22,6 +22,7 @@
  * @kernel, @initrd, @append: paths and the kernel's command line; NULL: not given
  * @kvm_device: -accel kvm[,device=PATH]; NULL: /dev/kvm
  * @objects: char *: -object arguments, in order
+ * @devices: char *: -device arguments, in order: plugged before the machine starts
  * @memory_backend: -machine memory-backend=ID: the object that is boot RAM; NULL: anonymous memory
  * @dump_dtb: -machine dumpdtb=FILE: write the device tree there and end. NULL: no
  * @dtb: -machine dtb=on: hand the device tree to the kernel
@@ -45,6 +46,7 @@ typedef struct MachineConfig {
     char *append;
     char *kvm_device;
     GPtrArray *objects;
+    GPtrArray *devices;
     char *memory_backend;
     char *dump_dtb;
     bool dtb;

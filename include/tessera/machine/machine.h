@@ -76,6 +76,14 @@ MemoryDevices *machine_memory_devices(Machine *machine);
  */
 bool machine_device_add(Machine *machine, const Keyval *properties, GError **error);
 
+/**
+ * machine_device_option_help() - what "-device help" or "-device DRIVER,help" asks for
+ *
+ * Returns: a new string, or NULL when no help is asked for, or with @error set when the driver is
+ * unknown.
+ */
+char *machine_device_option_help(const char *text, GError **error);
+
 /** machine_device_del() - asks the guest to give the device up; true means that it was asked */
 bool machine_device_del(Machine *machine, const char *id, GError **error);
 
