@@ -37,6 +37,9 @@ static MemoryHotplug *from_device(Device *dev)
 
 static uint32_t register_value(const Socket *socket, hwaddr offset)
 {
+    if (!(socket->status & MEMORY_HOTPLUG_ENABLED)) {
+        return 0; /* ejected a moment ago: the machine has not cleared it yet */
+    }
     switch (offset) {
     case MEMORY_HOTPLUG_BASE_LOW:
         return (uint32_t)socket->base;
