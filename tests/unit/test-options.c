@@ -421,6 +421,8 @@ static void test_options_parse_answers(void **state)
     expect_answer("-d help", "guest_errors");
     expect_answer("-d ?", "guest_errors");
     expect_answer("-machine help", "dump-memory-map=FILE");
+    expect_answer("-device help", "pc-dimm");
+    expect_answer("-device pc-dimm,help", "memdev=ID");
     expect_answer("-machine pc,help", "memory-backend=ID");
     expect_answer("-accel help", "kvm");
     expect_answer("-accel kvm,help", "device=PATH");
@@ -438,6 +440,20 @@ static void test_options_parse_cpu_help(void **state)
     cpu_help_works = false;
     expect_refused("-cpu help", "no KVM here", NULL);
     assert_int_equal(cpu_helps, 3);
+}
+
+static void test_options_device_adds_up(void **state)
+{
+    g_autoptr(MachineConfig) none = expect_run("");
+    g_autoptr(MachineConfig) c =
+        expect_run("-device pc-dimm,id=d1,memdev=m1 -device pc-dimm,id=d2,memdev=m2,slot=3");
+
+    assert_int_equal(none->devices->len, 0);
+    assert_int_equal(c->devices->len, 2);
+    assert_string_equal(c->devices->pdata[0], "pc-dimm,id=d1,memdev=m1");
+    assert_string_equal(c->devices->pdata[1], "pc-dimm,id=d2,memdev=m2,slot=3");
+    expect_refused("-device pc-dim,help", "'pc-dim'", "'pc-dimm'", NULL);
+    expect_refused("-device isa-serial,help", "isa-serial", "part of the board", NULL);
 }
 
 static void test_options_help_has_no_long_lines(void **state)
@@ -492,7 +508,7 @@ static void test_options_help_is_what_is_read(void **state)
 
 /* Words that mean something here or there, and rubbish. */
 static const char *const vocabulary[] = {
-    "-m", "-smp", "-cpu", "-machine", "-M", "-accel", "-enable-kvm", "-object", "-name", "-kernel",
+    "-m", "-smp", "-cpu", "-machine", "-M", "-accel", "-enable-kvm", "-object", "-device", "-name", "-kernel",
     "-initrd", "-append", "-serial", "-nographic", "-nodefaults", "-display", "-monitor", "-vga",
     "-nic", "-net", "-parallel", "-no-user-config", "-no-reboot", "-S", "-d", "-D", "-help",
     "-version", "--m", "--kernel", "-kernel", "-drive", "-kernal", "-", "--", "", "512", "5G", "0",
@@ -601,6 +617,7 @@ int main(void)
         cmocka_unit_test(test_options_parse_what_is_not_there),
         cmocka_unit_test(test_options_parse_answers),
         cmocka_unit_test(test_options_parse_cpu_help),
+        cmocka_unit_test(test_options_device_adds_up),
         cmocka_unit_test(test_options_help_has_no_long_lines),
         cmocka_unit_test(test_options_help_is_what_is_read),
         cmocka_unit_test(test_options_parse_random),

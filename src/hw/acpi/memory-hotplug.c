@@ -2,6 +2,7 @@
 /* acpi-memory-hotplug: the registers by which a guest finds, takes and gives back DIMMs. */
 #include "tessera/hw/acpi/memory-hotplug.h"
 
+#include <pthread.h>
 #include <string.h>
 #include "tessera/util/log.h"
 
@@ -23,7 +24,7 @@ typedef struct MemoryHotplug {
     const MemoryHotplugOps *ops;
     void *opaque;
     unsigned n_slots;
-    GMutex lock;
+    pthread_mutex_t lock;
     uint32_t selector;
     uint32_t ost_event;
     Socket *slots;
@@ -64,11 +65,11 @@ static MemTxResult hotplug_read(void *opaque, hwaddr offset, uint64_t *ret_value
     MemoryHotplug *mh = opaque;
     uint32_t value = 0;
 
-    g_mutex_lock(&mh->lock);
+    pthread_mutex_lock(&mh->lock);
     if (mh->selector < mh->n_slots) {
         value = register_value(&mh->slots[mh->selector], offset & ~(hwaddr)3);
     }
-    g_mutex_unlock(&mh->lock);
+    pthread_mutex_unlock(&mh->lock);
     *ret_value = value >> (8 * (offset & 3));
     return MEMTX_OK;
 }
@@ -84,7 +85,7 @@ static void eject_and_unlock(MemoryHotplug *mh, unsigned slot)
     if (ejected) {
         mh->slots[slot].status = 0;
     }
-    g_mutex_unlock(&mh->lock);
+    pthread_mutex_unlock(&mh->lock);
     if (!ejected) {
         log_item(LOG_GUEST_ERROR, "memory hotplug: eject of socket %u, which is empty", slot);
     } else if (mh->ops) {
@@ -96,17 +97,17 @@ static void write_control(MemoryHotplug *mh, uint8_t value)
 {
     unsigned slot;
 
-    g_mutex_lock(&mh->lock);
+    pthread_mutex_lock(&mh->lock);
     slot = mh->selector;
     if (slot >= mh->n_slots) {
-        g_mutex_unlock(&mh->lock);
+        pthread_mutex_unlock(&mh->lock);
         return;
     }
     mh->slots[slot].status &= ~(value & (MEMORY_HOTPLUG_INSERT | MEMORY_HOTPLUG_REMOVE));
     if (value & MEMORY_HOTPLUG_EJECT) {
         eject_and_unlock(mh, slot);
     } else {
-        g_mutex_unlock(&mh->lock);
+        pthread_mutex_unlock(&mh->lock);
     }
 }
 
@@ -114,10 +115,10 @@ static void write_ost_status(MemoryHotplug *mh, uint32_t status)
 {
     uint32_t slot, event;
 
-    g_mutex_lock(&mh->lock);
+    pthread_mutex_lock(&mh->lock);
     slot = mh->selector;
     event = mh->ost_event;
-    g_mutex_unlock(&mh->lock);
+    pthread_mutex_unlock(&mh->lock);
     if (slot < mh->n_slots && mh->ops) {
         mh->ops->ost(mh->opaque, slot, event, status);
     }
@@ -125,9 +126,9 @@ static void write_ost_status(MemoryHotplug *mh, uint32_t status)
 
 static void write_latch(MemoryHotplug *mh, uint32_t *latch, uint32_t value)
 {
-    g_mutex_lock(&mh->lock);
+    pthread_mutex_lock(&mh->lock);
     *latch = value;
-    g_mutex_unlock(&mh->lock);
+    pthread_mutex_unlock(&mh->lock);
 }
 
 static MemTxResult hotplug_write(void *opaque, hwaddr offset, uint64_t value, unsigned size,
@@ -170,7 +171,7 @@ void memory_hotplug_insert(Device *dev, unsigned slot, uint64_t base, uint64_t s
     MemoryHotplug *mh = from_device(dev);
 
     g_assert(slot < mh->n_slots);
-    g_mutex_lock(&mh->lock);
+    pthread_mutex_lock(&mh->lock);
     g_assert(!(mh->slots[slot].status & MEMORY_HOTPLUG_ENABLED));
     mh->slots[slot] = (Socket){
         .base = base,
@@ -178,7 +179,7 @@ void memory_hotplug_insert(Device *dev, unsigned slot, uint64_t base, uint64_t s
         .domain = domain,
         .status = MEMORY_HOTPLUG_ENABLED | (tell ? MEMORY_HOTPLUG_INSERT : 0),
     };
-    g_mutex_unlock(&mh->lock);
+    pthread_mutex_unlock(&mh->lock);
     if (tell) {
         irq_pulse(mh->gpe);
     }
@@ -190,12 +191,12 @@ void memory_hotplug_request_remove(Device *dev, unsigned slot)
     bool tell;
 
     g_assert(slot < mh->n_slots);
-    g_mutex_lock(&mh->lock);
+    pthread_mutex_lock(&mh->lock);
     tell = mh->slots[slot].status & MEMORY_HOTPLUG_ENABLED; /* not ejected in this moment */
     if (tell) {
         mh->slots[slot].status |= MEMORY_HOTPLUG_REMOVE;
     }
-    g_mutex_unlock(&mh->lock);
+    pthread_mutex_unlock(&mh->lock);
     if (tell) {
         irq_pulse(mh->gpe);
     }
@@ -207,10 +208,10 @@ bool memory_hotplug_cancel_remove(Device *dev, unsigned slot)
     bool unseen;
 
     g_assert(slot < mh->n_slots);
-    g_mutex_lock(&mh->lock);
+    pthread_mutex_lock(&mh->lock);
     unseen = mh->slots[slot].status & MEMORY_HOTPLUG_REMOVE;
     mh->slots[slot].status &= ~MEMORY_HOTPLUG_REMOVE;
-    g_mutex_unlock(&mh->lock);
+    pthread_mutex_unlock(&mh->lock);
     return unseen;
 }
 
@@ -219,9 +220,9 @@ void memory_hotplug_clear(Device *dev, unsigned slot)
     MemoryHotplug *mh = from_device(dev);
 
     g_assert(slot < mh->n_slots);
-    g_mutex_lock(&mh->lock);
+    pthread_mutex_lock(&mh->lock);
     mh->slots[slot] = (Socket){ 0 };
-    g_mutex_unlock(&mh->lock);
+    pthread_mutex_unlock(&mh->lock);
 }
 
 void memory_hotplug_restore(Device *dev, unsigned slot)
@@ -229,9 +230,9 @@ void memory_hotplug_restore(Device *dev, unsigned slot)
     MemoryHotplug *mh = from_device(dev);
 
     g_assert(slot < mh->n_slots);
-    g_mutex_lock(&mh->lock);
+    pthread_mutex_lock(&mh->lock);
     mh->slots[slot].status = MEMORY_HOTPLUG_ENABLED;
-    g_mutex_unlock(&mh->lock);
+    pthread_mutex_unlock(&mh->lock);
 }
 
 uint8_t memory_hotplug_status(Device *dev, unsigned slot)
@@ -240,9 +241,9 @@ uint8_t memory_hotplug_status(Device *dev, unsigned slot)
     uint8_t status;
 
     g_assert(slot < mh->n_slots);
-    g_mutex_lock(&mh->lock);
+    pthread_mutex_lock(&mh->lock);
     status = mh->slots[slot].status;
-    g_mutex_unlock(&mh->lock);
+    pthread_mutex_unlock(&mh->lock);
     return status;
 }
 
@@ -270,13 +271,13 @@ static void memory_hotplug_reset(Device *dev)
 {
     MemoryHotplug *mh = from_device(dev);
 
-    g_mutex_lock(&mh->lock);
+    pthread_mutex_lock(&mh->lock);
     mh->selector = 0;
     mh->ost_event = 0;
     for (unsigned i = 0; i < mh->n_slots; i++) {
         mh->slots[i].status &= MEMORY_HOTPLUG_ENABLED;
     }
-    g_mutex_unlock(&mh->lock);
+    pthread_mutex_unlock(&mh->lock);
 }
 
 static bool memory_hotplug_realize(Device *dev, GError **error)
@@ -292,14 +293,14 @@ static bool memory_hotplug_realize(Device *dev, GError **error)
 
 static void memory_hotplug_init(Device *dev)
 {
-    g_mutex_init(&from_device(dev)->lock);
+    pthread_mutex_init(&from_device(dev)->lock, NULL);
 }
 
 static void memory_hotplug_finalize(Device *dev)
 {
     MemoryHotplug *mh = from_device(dev);
 
-    g_mutex_clear(&mh->lock);
+    pthread_mutex_destroy(&mh->lock);
     g_free(mh->slots);
 }
 

@@ -13,15 +13,15 @@ static void queue_act(MemoryDevices *md, const GuestAct *act)
 
     *copy = *act;
     copy->link = (GList){ .data = copy };
-    g_mutex_lock(&md->lock);
+    pthread_mutex_lock(&md->lock);
     if (!act->is_eject && md->acts.length >= GUEST_ACTS_MAX) {
         md->osts_lost++;
-        g_mutex_unlock(&md->lock);
+        pthread_mutex_unlock(&md->lock);
         g_free(copy);
         return;
     }
     g_queue_push_tail_link(&md->acts, &copy->link);
-    g_mutex_unlock(&md->lock);
+    pthread_mutex_unlock(&md->lock);
     event_notifier_set(&md->notifier);
 }
 
@@ -37,26 +37,26 @@ bool dimm_begin_eject(Dimm *dimm)
 {
     bool ours;
 
-    g_mutex_lock(&dimm->md->lock);
+    pthread_mutex_lock(&dimm->md->lock);
     ours = begin_eject_locked(dimm);
-    g_mutex_unlock(&dimm->md->lock);
+    pthread_mutex_unlock(&dimm->md->lock);
     return ours;
 }
 
 void dimm_end_eject(Dimm *dimm)
 {
-    g_mutex_lock(&dimm->md->lock);
+    pthread_mutex_lock(&dimm->md->lock);
     dimm->ejecting = false;
-    g_mutex_unlock(&dimm->md->lock);
+    pthread_mutex_unlock(&dimm->md->lock);
 }
 
 bool dimm_is_ejecting(Dimm *dimm)
 {
     bool ejecting;
 
-    g_mutex_lock(&dimm->md->lock);
+    pthread_mutex_lock(&dimm->md->lock);
     ejecting = dimm->ejecting;
-    g_mutex_unlock(&dimm->md->lock);
+    pthread_mutex_unlock(&dimm->md->lock);
     return ejecting;
 }
 
@@ -65,12 +65,12 @@ static Dimm *find_to_eject(MemoryDevices *md, unsigned slot)
 {
     Dimm *dimm;
 
-    g_mutex_lock(&md->lock);
+    pthread_mutex_lock(&md->lock);
     dimm = md->slots[slot];
     if (dimm && !begin_eject_locked(dimm)) {
         dimm = NULL;
     }
-    g_mutex_unlock(&md->lock);
+    pthread_mutex_unlock(&md->lock);
     return dimm;
 }
 
@@ -151,11 +151,11 @@ static GuestAct *next_act(MemoryDevices *md)
     GList *link;
     unsigned lost;
 
-    g_mutex_lock(&md->lock);
+    pthread_mutex_lock(&md->lock);
     link = g_queue_pop_head_link(&md->acts);
     lost = link ? 0 : md->osts_lost;
     md->osts_lost -= lost;
-    g_mutex_unlock(&md->lock);
+    pthread_mutex_unlock(&md->lock);
     if (lost) {
         log_item(LOG_GUEST_ERROR, "memory hotplug: %u _OST reports came too fast and are lost",
                  lost);
@@ -191,9 +191,9 @@ static gboolean on_notified(gint fd, GIOCondition condition, gpointer opaque)
 
     event_notifier_test_and_clear(&md->notifier);
     guest_acts_serve(md);
-    g_mutex_lock(&md->lock);
+    pthread_mutex_lock(&md->lock);
     more = md->acts.length > 0;
-    g_mutex_unlock(&md->lock);
+    pthread_mutex_unlock(&md->lock);
     if (more) {
         event_notifier_set(&md->notifier);
     }

@@ -3,6 +3,7 @@
 #ifndef TESSERA_HW_MEM_MEMORY_DEVICES_INTERNAL_H
 #define TESSERA_HW_MEM_MEMORY_DEVICES_INTERNAL_H
 
+#include <pthread.h>
 #include "tessera/hw/acpi/memory-hotplug.h"
 #include "tessera/hw/mem/dimm-layout.h"
 #include "tessera/hw/mem/memory-devices.h"
@@ -67,7 +68,7 @@ typedef struct GuestAct {
 struct MemoryDevices {
     MemoryDevicesConfig config;
     DeviceContext device_context;
-    GMutex lock;
+    pthread_mutex_t lock;
     Dimm **slots;
     GPtrArray *by_addr; /* Dimm, rising; main thread */
     uint64_t plugged;   /* bytes; main thread */
@@ -88,6 +89,16 @@ void dimm_remove(Dimm *dimm);
 /** dimm_unmap() - takes the region out of the window; any thread */
 bool dimm_unmap(Dimm *dimm, GError **error);
 const char *dimm_id(const Dimm *dimm);
+
+/* dimm-choose.c */
+
+uint64_t memory_devices_guest_block(const MemoryDevices *md);
+/**
+ * dimm_choose() - the socket and the guest-physical address for @backend, as @request says or the
+ * first that fit; errors as of memory_devices_plug()
+ */
+bool dimm_choose(MemoryDevices *md, const DimmRequest *request, MemoryBackend *backend,
+                 unsigned *ret_slot, uint64_t *ret_addr, GError **error);
 
 /* dimm-unplug.c */
 

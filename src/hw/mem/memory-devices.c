@@ -7,7 +7,6 @@
 #include "tessera/util/error.h"
 #include "tessera/util/log.h"
 #include "tessera/util/object-class.h"
-#include "tessera/util/size.h"
 #include "tessera/util/suggest.h"
 
 #define TIMEOUT_DEFAULT_S 60
@@ -92,11 +91,6 @@ bool memory_devices_find(MemoryDevices *md, const char *id, DimmInfo *ret_info)
     return dimm != NULL;
 }
 
-static uint64_t guest_block(const MemoryDevices *md)
-{
-    return dimm_guest_block_size(md->config.boot_ram_end);
-}
-
 MemoryDevicesSummary memory_devices_summary(MemoryDevices *md)
 {
     const MemoryDevicesConfig *c = &md->config;
@@ -109,125 +103,13 @@ MemoryDevicesSummary memory_devices_summary(MemoryDevices *md)
         .maxmem = c->maxmem,
         .slots = c->slots,
         .slots_used = md->by_addr->len,
-        .block_size = guest_block(md),
+        .block_size = memory_devices_guest_block(md),
     };
 }
 
 char *memory_devices_memmap_warning(MemoryDevices *md, uint64_t size)
 {
     return dimm_memmap_warning(md->config.boot_ram, md->plugged, size);
-}
-
-/* Choosing slot and address, for plug. */
-
-static bool choose_slot(MemoryDevices *md, const DimmRequest *request, unsigned *ret_slot,
-                        GError **error)
-{
-    unsigned slots = md->config.slots;
-
-    if (!request->has_slot) {
-        for (unsigned slot = 0; slot < slots; slot++) {
-            if (!md->slots[slot]) {
-                *ret_slot = slot;
-                return true;
-            }
-        }
-        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_LIMIT,
-                    "all %u memory slots are in use; unplug a DIMM, or start with more by -m slots=",
-                    slots);
-        return false;
-    }
-    if (request->slot >= slots) {
-        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
-                    "slot=%u: -m slots=%u gave the machine the slots 0 .. %u", request->slot, slots,
-                    slots - 1);
-        return false;
-    }
-    if (md->slots[request->slot]) {
-        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_EXISTS,
-                    "slot=%u: '%s' is in it; leave slot out and a free one is taken", request->slot,
-                    dimm_id(md->slots[request->slot]));
-        return false;
-    }
-    *ret_slot = request->slot;
-    return true;
-}
-
-static bool check_maxmem(MemoryDevices *md, uint64_t size, GError **error)
-{
-    const MemoryDevicesConfig *c = &md->config;
-    uint64_t used = c->boot_ram + md->plugged;
-    uint64_t left = c->maxmem > used ? c->maxmem - used : 0;
-    g_autofree char *left_text = NULL;
-    g_autofree char *size_text = NULL;
-    g_autofree char *maxmem_text = NULL;
-
-    if (size <= left) {
-        return true;
-    }
-    left_text = left ? size_format(left) : g_strdup("nothing");
-    size_text = size_format(size);
-    maxmem_text = size_format_option(c->maxmem);
-    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_LIMIT,
-                "%s would bring the machine above -m maxmem=%s; %s is left", size_text, maxmem_text,
-                left_text);
-    return false;
-}
-
-static DimmRange *taken_ranges(MemoryDevices *md)
-{
-    DimmRange *ranges = g_new(DimmRange, md->by_addr->len + 1);
-
-    for (guint i = 0; i < md->by_addr->len; i++) {
-        Dimm *dimm = md->by_addr->pdata[i];
-
-        ranges[i] = (DimmRange){ dimm->addr, dimm->size };
-    }
-    return ranges;
-}
-
-/* A sentence for a window whose free space lies in pieces, or is used up by alignment. */
-static void set_no_room(const DimmWindow *window, uint64_t size, uint64_t align, GError **error)
-{
-    uint64_t fits = dimm_largest_fit(window, align);
-    g_autofree char *size_text = size_format(size);
-    g_autofree char *fits_text = fits ? size_format(fits) : g_strdup("none");
-
-    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_LIMIT,
-                "no gap of the device-memory window holds %s; the largest that fits is %s",
-                size_text, fits_text);
-}
-
-static bool choose_addr(MemoryDevices *md, const DimmRequest *request, uint64_t size,
-                        uint64_t page_size, uint64_t *ret_addr, GError **error)
-{
-    g_autofree DimmRange *taken = taken_ranges(md);
-    DimmWindow window = {
-        .base = md->config.window_base,
-        .size = (uint64_t)memory_region_size(md->config.window),
-        .taken = taken,
-        .n_taken = md->by_addr->len,
-    };
-    uint64_t align = dimm_alignment(guest_block(md), page_size);
-    size_t overlap;
-
-    if (!request->has_addr) {
-        if (!dimm_place(&window, size, align, ret_addr)) {
-            set_no_room(&window, size, align, error);
-            return false;
-        }
-        return true;
-    }
-    if (!dimm_check_base(&window, request->addr, size, guest_block(md), page_size, &overlap,
-                         error)) {
-        if (overlap != SIZE_MAX) {
-            g_prefix_error(error, "DIMM '%s' lies there: ",
-                           dimm_id(md->by_addr->pdata[overlap]));
-        }
-        return false;
-    }
-    *ret_addr = request->addr;
-    return true;
 }
 
 /* Coming and going. */
@@ -250,9 +132,9 @@ static void enlist(MemoryDevices *md, Dimm *dimm)
     }
     g_ptr_array_insert(md->by_addr, (gint)at, dimm);
     md->plugged += dimm->size;
-    g_mutex_lock(&md->lock);
+    pthread_mutex_lock(&md->lock);
     md->slots[dimm->slot] = dimm;
-    g_mutex_unlock(&md->lock);
+    pthread_mutex_unlock(&md->lock);
 }
 
 static void dimm_free(Dimm *dimm)
@@ -269,9 +151,9 @@ static void delist(Dimm *dimm)
 {
     MemoryDevices *md = dimm->md;
 
-    g_mutex_lock(&md->lock);
+    pthread_mutex_lock(&md->lock);
     md->slots[dimm->slot] = NULL;
-    g_mutex_unlock(&md->lock);
+    pthread_mutex_unlock(&md->lock);
     g_ptr_array_remove(md->by_addr, dimm);
     md->plugged -= dimm->size;
     memory_hotplug_clear(md->config.registers, dimm->slot);
@@ -366,18 +248,11 @@ static bool check_request(MemoryDevices *md, const DimmRequest *request, GError 
 static bool plug_backend(MemoryDevices *md, const DimmRequest *request, MemoryBackend *backend,
                          bool hot, GError **error)
 {
-    uint64_t size = memory_backend_size(backend);
-    uint64_t page_size = ram_block_page_size(memory_backend_ram_block(backend));
     unsigned slot;
     uint64_t addr;
     Dimm *dimm;
 
-    if (!dimm_check_size(size, guest_block(md), page_size, error)) {
-        g_prefix_error(error, "memdev '%s': ", memory_backend_id(backend));
-        return false;
-    }
-    if (!choose_slot(md, request, &slot, error) || !check_maxmem(md, size, error) ||
-        !choose_addr(md, request, size, page_size, &addr, error)) {
+    if (!dimm_choose(md, request, backend, &slot, &addr, error)) {
         return false;
     }
     dimm = dimm_new(md, request, backend);
@@ -456,7 +331,7 @@ MemoryDevices *memory_devices_new(const MemoryDevicesConfig *config, GError **er
 
     md->config = *config;
     md->device_context = *config->device;
-    g_mutex_init(&md->lock);
+    pthread_mutex_init(&md->lock, NULL);
     md->slots = g_new0(Dimm *, config->slots);
     md->by_addr = g_ptr_array_new();
     md->timeout_s = TIMEOUT_DEFAULT_S;
@@ -499,6 +374,6 @@ void memory_devices_free(MemoryDevices *md)
     take_out_all(md);
     g_ptr_array_unref(md->by_addr);
     g_free(md->slots);
-    g_mutex_clear(&md->lock);
+    pthread_mutex_destroy(&md->lock);
     g_free(md);
 }
