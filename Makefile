@@ -33,7 +33,7 @@ say      = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' $(1) $(2))
 
 # libfdt has no pkg-config file in Debian 12; its header is in the default search path.
 PKGS       := glib-2.0 liburcu-memb jansson
-LIBS_EXTRA := -lfdt
+LIBS_EXTRA := -lfdt -ledit
 
 WARN := -Wall -Wextra -Wshadow -Wundef -Wvla -Wstrict-prototypes -Wmissing-prototypes \
         -Wwrite-strings -Wformat=2 -Wimplicit-fallthrough -Wno-unused-parameter

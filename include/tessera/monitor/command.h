@@ -21,6 +21,7 @@ typedef enum MonitorArgType {
     MONITOR_ARG_FLAG, /* HMP: -f; QMP: boolean */
     MONITOR_ARG_KEYVAL, /* HMP: "driver,key=value,..."; QMP: all other members. The last argument */
     MONITOR_ARG_REST, /* HMP: the rest of the line; QMP: string */
+    MONITOR_ARG_FORMAT, /* HMP: "/16xw" behind the command's name; QMP: string */
 } MonitorArgType;
 
 /**
@@ -40,7 +41,7 @@ typedef struct MonitorArg {
  * struct MonitorCommand - register with TESSERA_REGISTER(monitor_command, var)
  * @name: key of the registry, unique: the QMP name, or the HMP name if there is no QMP command
  * @qmp: QMP name ("device_add", "query-status"), NULL: HMP only
- * @hmp: HMP name ("device_add", "info status"), NULL: QMP only
+ * @hmp: HMP name ("device_add", "info status"), with short forms behind it ("quit|q"); NULL: QMP only
  * @help: one sentence; @details: more for `help CMD` and the reference, or NULL
  * @args: NULL: none
  * @run: does it. @args holds a checked value for each argument that was given, by name.

@@ -44,6 +44,7 @@ typedef struct Vcpu {
     struct kvm_run *run;
     pthread_t thread;
     bool thread_started;
+    _Atomic int tid;        /* gettid() of the thread; 0 until it has begun */
     VcpuSnapshot *power_on; /* state right after creation */
     bool fresh;             /* has not run since creation: reset need not restore it */
     bool stuck;             /* failed or halted for ever: stays out until reset. Under set->lock */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <unistd.h>
 #include "kvm-internal.h"
 #include "tessera/util/error.h"
 #include "tessera/util/rcu.h"
@@ -198,6 +199,7 @@ void *vcpu_thread(void *opaque)
 {
     Vcpu *vcpu = opaque;
 
+    atomic_store(&vcpu->tid, gettid());
     rcu_thread_register();
     if (wait_released(vcpu)) {
         run_loop(vcpu);

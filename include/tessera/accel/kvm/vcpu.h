@@ -103,6 +103,32 @@ void vcpu_set_inject_nmi(VcpuSet *set);
  */
 bool vcpu_set_dump_registers(VcpuSet *set, unsigned cpu, GString *out, GError **error);
 
+/**
+ * vcpu_set_get_register() - a register by its name ("rip", "eax", "cr3", "efer", "gs_base"); the
+ * vCPU is kicked for it when it runs
+ *
+ * Errors: TESSERA_ERROR_NOT_FOUND with the nearest name.
+ */
+bool vcpu_set_get_register(VcpuSet *set, unsigned cpu, const char *name, uint64_t *ret_value,
+                           GError **error);
+
+/**
+ * vcpu_set_translate() - the guest-physical address behind @gva, by vCPU @cpu's page tables as they
+ * are now (KVM_TRANSLATE); false when it is not mapped
+ */
+bool vcpu_set_translate(VcpuSet *set, unsigned cpu, uint64_t gva, hwaddr *ret_gpa);
+
+/**
+ * vcpu_set_show_registers() - all registers of vCPU @cpu, FPU and SSE included, in the layout of
+ * QEMU's "info registers"
+ *
+ * Errors: TESSERA_ERROR_NOT_FOUND (no such vCPU), _SYSTEM.
+ */
+bool vcpu_set_show_registers(VcpuSet *set, unsigned cpu, GString *out, GError **error);
+
+/** vcpu_set_thread_id() - the kernel's number of the vCPU's thread (gettid()); 0: no such vCPU */
+int vcpu_set_thread_id(VcpuSet *set, unsigned cpu);
+
 /** struct VcpuStats - exits by reason, summed over the vCPUs; each vCPU counts on its own cache lines */
 typedef struct VcpuStats {
     uint64_t exits;

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/* Arguments of monitor commands: from words (HMP) or JSON (QMP), checked against the table. */
+#include "monitor-internal.h"
+
+#include <string.h>
+#include "tessera/util/error.h"
+#include "tessera/util/keyval.h"
+#include "tessera/util/size.h"
+#include "tessera/util/suggest.h"
+
+/* Words. */
+
+/* Takes one word off *@p: up to a blank, or what stands in double quotes (\" and \\ inside). */
+static char *take_word(const char **p, GError **error)
+{
+    g_autoptr(GString) word = g_string_new(NULL);
+    const char *c = *p;
+
+    if (*c != '"') {
+        size_t len = strcspn(c, " \t");
+
+        *p = c + len;
+        return g_strndup(c, len);
+    }
+    for (c++; *c && *c != '"'; c++) {
+        if (c[0] == '\\' && (c[1] == '"' || c[1] == '\\')) {
+            c++;
+        }
+        g_string_append_c(word, *c);
+    }
+    if (*c != '"') {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "the quotation mark before '%s' is not closed", word->str);
+        return NULL;
+    }
+    *p = c + 1;
+    return g_string_free(g_steal_pointer(&word), FALSE);
+}
+
+char **monitor_args_split(const char *line, GError **error)
+{
+    g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
+    const char *p = line;
+
+    for (;;) {
+        char *word;
+
+        p += strspn(p, " \t");
+        if (!*p) {
+            break;
+        }
+        word = take_word(&p, error);
+        if (!word) {
+            return NULL;
+        }
+        g_ptr_array_add(words, word);
+    }
+    g_ptr_array_add(words, NULL);
+    g_ptr_array_set_free_func(words, NULL);
+    return (char **)g_ptr_array_free(g_steal_pointer(&words), FALSE);
+}
+
+/* What is left of the words while a table is worked through. */
+typedef struct WordCursor {
+    Monitor *mon;
+    const MonitorCommand *cmd;
+    char *const *words;
+    json_t *args;
+} WordCursor;
+
+static bool set_wrong(const MonitorCommand *cmd, const MonitorArg *arg, GError **error)
+{
+    g_autofree char *usage = monitor_command_usage(cmd);
+
+    g_prefix_error(error, "%s: %s: ", usage, arg->name);
+    return false;
+}
+
+static bool add_integer(WordCursor *c, const MonitorArg *arg, GError **error)
+{
+    uint64_t value = 0;
+    bool ok = arg->type == MONITOR_ARG_SIZE
+                  ? size_parse(*c->words, 1, &value, error)
+                  : monitor_expression(c->mon, *c->words, &value, NULL, error);
+
+    if (!ok) {
+        return set_wrong(c->cmd, arg, error);
+    }
+    c->words++;
+    json_object_set_new(c->args, arg->name, json_integer((json_int_t)value));
+    return true;
+}
+
+static bool add_bool(WordCursor *c, const MonitorArg *arg, GError **error)
+{
+    bool value = false;
+
+    if (!bool_parse(*c->words, &value, error)) {
+        return set_wrong(c->cmd, arg, error);
+    }
+    c->words++;
+    json_object_set_new(c->args, arg->name, json_boolean(value));
+    return true;
+}
+
+static bool add_keyval(WordCursor *c, const MonitorArg *arg, GError **error)
+{
+    g_autofree char *text = g_strjoinv(" ", (char **)c->words);
+    g_autoptr(Keyval) kv = keyval_parse(text, arg->implied_key, error);
+
+    if (!kv) {
+        return set_wrong(c->cmd, arg, error);
+    }
+    for (unsigned i = 0; i < keyval_count(kv); i++) {
+        const KeyvalPair *pair = keyval_pair(kv, i);
+
+        json_object_set_new(c->args, pair->key, json_string(pair->value));
+    }
+    while (*c->words) {
+        c->words++;
+    }
+    return true;
+}
+
+static bool add_rest(WordCursor *c, const MonitorArg *arg)
+{
+    g_autofree char *text = g_strjoinv(" ", (char **)c->words);
+
+    json_object_set_new(c->args, arg->name, json_string(text));
+    while (*c->words) {
+        c->words++;
+    }
+    return true;
+}
+
+/* Flags stand wherever they like among the first words: each "-x" of a flag of the table. */
+static bool take_flags(WordCursor *c, GError **error)
+{
+    while (*c->words && (*c->words)[0] == '-' && g_ascii_isalpha((*c->words)[1])) {
+        for (const char *letter = *c->words + 1; *letter; letter++) {
+            const MonitorArg *arg = c->cmd->args;
+
+            while (arg && arg->name && !(arg->type == MONITOR_ARG_FLAG && arg->flag == *letter)) {
+                arg++;
+            }
+            if (!arg || !arg->name) {
+                g_autofree char *usage = monitor_command_usage(c->cmd);
+
+                g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                            "there is no flag -%c; usage: %s", *letter, usage);
+                return false;
+            }
+            json_object_set_new(c->args, arg->name, json_true());
+        }
+        c->words++;
+    }
+    return true;
+}
+
+static bool set_missing(const WordCursor *c, const MonitorArg *arg, GError **error)
+{
+    g_autofree char *usage = monitor_command_usage(c->cmd);
+
+    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "%s is missing; usage: %s", arg->name,
+                usage);
+    return false;
+}
+
+static bool take_argument(WordCursor *c, const MonitorArg *arg, GError **error)
+{
+    if (arg->type == MONITOR_ARG_FLAG) {
+        return true;
+    }
+    if (arg->type == MONITOR_ARG_FORMAT) {
+        if (*c->words && (*c->words)[0] == '/') {
+            json_object_set_new(c->args, arg->name, json_string(*c->words + 1));
+            c->words++;
+        }
+        return true;
+    }
+    if (!*c->words) {
+        return arg->optional || set_missing(c, arg, error);
+    }
+    switch (arg->type) {
+    case MONITOR_ARG_INT:
+    case MONITOR_ARG_SIZE:
+    case MONITOR_ARG_ADDR:
+        return add_integer(c, arg, error);
+    case MONITOR_ARG_BOOL:
+        return add_bool(c, arg, error);
+    case MONITOR_ARG_KEYVAL:
+        return add_keyval(c, arg, error);
+    case MONITOR_ARG_REST:
+        return add_rest(c, arg);
+    default:
+        json_object_set_new(c->args, arg->name, json_string(*c->words));
+        c->words++;
+        return true;
+    }
+}
+
+json_t *monitor_args_from_words(Monitor *mon, const MonitorCommand *cmd, char *const *words,
+                                GError **error)
+{
+    json_t *args = json_object();
+    WordCursor c = { mon, cmd, words, args };
+    bool ok = true;
+
+    for (const MonitorArg *arg = cmd->args; ok && arg && arg->name; arg++) {
+        ok = take_flags(&c, error) && take_argument(&c, arg, error);
+    }
+    if (ok && *c.words) {
+        g_autofree char *usage = monitor_command_usage(cmd);
+
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "'%s' is one word too many; usage: %s", *c.words, usage);
+        ok = false;
+    }
+    if (!ok) {
+        json_decref(args);
+        return NULL;
+    }
+    return args;
+}
+
+/* JSON. */
+
+static const char *type_name(MonitorArgType type)
+{
+    switch (type) {
+    case MONITOR_ARG_INT:
+    case MONITOR_ARG_SIZE:
+    case MONITOR_ARG_ADDR:
+        return "integer";
+    case MONITOR_ARG_BOOL:
+    case MONITOR_ARG_FLAG:
+        return "boolean";
+    default:
+        return "string";
+    }
+}
+
+static bool type_fits(MonitorArgType type, const json_t *value)
+{
+    switch (type) {
+    case MONITOR_ARG_INT:
+    case MONITOR_ARG_SIZE:
+    case MONITOR_ARG_ADDR:
+        return json_is_integer(value);
+    case MONITOR_ARG_BOOL:
+    case MONITOR_ARG_FLAG:
+        return json_is_boolean(value);
+    default:
+        return json_is_string(value);
+    }
+}
+
+static const MonitorArg *find_argument(const MonitorCommand *cmd, const char *key)
+{
+    for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
+        if (arg->type != MONITOR_ARG_KEYVAL && strcmp(arg->name, key) == 0) {
+            return arg;
+        }
+    }
+    return NULL;
+}
+
+static bool takes_any_member(const MonitorCommand *cmd)
+{
+    for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
+        if (arg->type == MONITOR_ARG_KEYVAL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool set_unknown_member(const MonitorCommand *cmd, const char *key, GError **error)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    g_autofree char *hint = NULL;
+
+    for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
+        g_ptr_array_add(names, (void *)arg->name);
+    }
+    g_ptr_array_add(names, NULL);
+    hint = suggest_phrase(key, (const char *const *)names->pdata);
+    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "Parameter '%s' is unexpected%s", key,
+                hint);
+    return false;
+}
+
+bool monitor_args_check(const MonitorCommand *cmd, const json_t *args, GError **error)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)args, key, value) {
+        const MonitorArg *arg = find_argument(cmd, key);
+
+        if (!arg) {
+            if (!takes_any_member(cmd)) {
+                return set_unknown_member(cmd, key, error);
+            }
+        } else if (!type_fits(arg->type, value)) {
+            g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                        "Invalid parameter type for '%s', expected: %s", key,
+                        type_name(arg->type));
+            return false;
+        }
+    }
+    for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
+        const char *name = arg->type == MONITOR_ARG_KEYVAL ? arg->implied_key : arg->name;
+
+        if (!arg->optional && arg->type != MONITOR_ARG_FLAG && name &&
+            !json_object_get(args, name)) {
+            g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "Parameter '%s' is missing",
+                        name);
+            return false;
+        }
+    }
+    return true;
+}

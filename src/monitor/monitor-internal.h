@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the monitor share. */
+#ifndef TESSERA_MONITOR_MONITOR_INTERNAL_H
+#define TESSERA_MONITOR_MONITOR_INTERNAL_H
+
+#include "tessera/monitor/command.h"
+#include "tessera/monitor/monitor.h"
+
+typedef struct LineEditor LineEditor;
+typedef struct QmpFramer QmpFramer;
+
+struct MonitorHub {
+    Machine *machine;
+    GPtrArray *monitors; /* Monitor *, owned */
+    GPtrArray *commands; /* const MonitorCommand *, sorted by name */
+};
+
+struct Monitor {
+    MonitorHub *hub;
+    MonitorMode mode;
+    Chardev *chr;      /* NULL: a line run by monitor_hub_hmp() */
+    unsigned cpu;
+    GByteArray *out;   /* what the chardev has not taken yet */
+    uint64_t dropped;  /* events that a client who does not read has lost */
+    LineEditor *editor; /* HMP */
+    QmpFramer *framer;  /* QMP */
+    bool negotiated;    /* QMP: qmp_capabilities was answered */
+};
+
+/* registry.c: finding commands */
+GPtrArray *monitor_commands_load(GError **error);
+const MonitorCommand *monitor_command_by_qmp(MonitorHub *hub, const char *name);
+/**
+ * monitor_command_by_hmp() - the command whose HMP name is the longest beginning of @words
+ * @ret_used: how many words it took
+ */
+const MonitorCommand *monitor_command_by_hmp(MonitorHub *hub, char *const *words,
+                                             unsigned *ret_used);
+/** monitor_command_hmp_names() - every HMP name, without short forms; g_free() the array only */
+const char **monitor_command_hmp_names(MonitorHub *hub);
+/** monitor_command_hmp_name() - the first of "quit|q"; g_free() */
+char *monitor_command_hmp_name(const MonitorCommand *cmd);
+/** monitor_command_usage() - "device_add driver[,prop=value...]"; g_free() */
+char *monitor_command_usage(const MonitorCommand *cmd);
+
+/* args.c: from words or JSON to checked arguments */
+
+/** monitor_args_split() - words of an HMP line; "quoted words" may hold blanks. NULL on error */
+char **monitor_args_split(const char *line, GError **error);
+/** monitor_args_from_words() - NULL with @error when a word is missing, wrong or too many */
+json_t *monitor_args_from_words(Monitor *mon, const MonitorCommand *cmd, char *const *words,
+                                GError **error);
+/** monitor_args_check() - QMP's "arguments": all known, of the right type, none missing */
+bool monitor_args_check(const MonitorCommand *cmd, const json_t *args, GError **error);
+
+/* expr.c: numbers as people write them to a monitor */
+
+/**
+ * monitor_expression() - a number: 123, 0x7b, $rip, and + - * / % & ^ | ~ ( ) on them
+ * @ret_rest: the first character that is not part of it, or NULL: all of @text must be
+ */
+bool monitor_expression(Monitor *mon, const char *text, uint64_t *ret_value, const char **ret_rest,
+                        GError **error);
+
+/* monitor.c: output */
+
+/** monitor_write() - queues @text for the chardev; what it does not take now goes out later */
+void monitor_write(Monitor *mon, const char *text, size_t len);
+
+/* hmp.c */
+void hmp_open(Monitor *mon);
+/** hmp_run_line() - one line; output and errors as text in @out. False with @error: it failed */
+bool hmp_run_line(Monitor *mon, const char *line, GString *out, GError **error);
+/** hmp_complete() - words that can stand in the place of the last word of @line; g_ptr_array of char * */
+GPtrArray *hmp_complete(Monitor *mon, const char *line);
+
+/* qmp.c */
+void qmp_open(Monitor *mon);
+void qmp_close(Monitor *mon);
+void qmp_receive(Monitor *mon, const uint8_t *buf, size_t len);
+/** qmp_emit() - one event to @mon if its client has negotiated; @event is borrowed */
+void qmp_emit(Monitor *mon, const json_t *event);
+
+/* qmp-framer.c: where one JSON value ends and the next begins */
+
+/**
+ * qmp_framer_new() - @value is called for each complete JSON text, @garbage for what is none
+ */
+QmpFramer *qmp_framer_new(void (*value)(void *opaque, const char *text, size_t len),
+                          void (*garbage)(void *opaque, const char *why), void *opaque);
+void qmp_framer_free(QmpFramer *f);
+void qmp_framer_feed(QmpFramer *f, const uint8_t *buf, size_t len);
+#define QMP_VALUE_MAX (1u << 20) /* bytes of one command */
+#define QMP_DEPTH_MAX 256
+
+/* events.c */
+
+/** monitor_hub_event() - tells every QMP client; steals @data (NULL: none) */
+void monitor_hub_event(MonitorHub *hub, const char *name, json_t *data);
+/** monitor_hub_watch_machine() - from now on the machine's events go to the clients */
+void monitor_hub_watch_machine(MonitorHub *hub);
+
+/* line-editor.c */
+
+/** struct LineEditorOps - all on the main thread */
+typedef struct LineEditorOps {
+    void (*line)(void *opaque, const char *line);
+    GPtrArray *(*complete)(void *opaque, const char *line);
+    void (*output)(void *opaque, const char *buf, size_t len);
+} LineEditorOps;
+
+/**
+ * line_editor_new() - libedit with a history of its own
+ *
+ * libedit wants a terminal and blocks while it edits: each editor has a pseudo terminal and a thread.
+ * The main thread feeds keys into the terminal's other side and gets the screen from there.
+ */
+LineEditor *line_editor_new(const char *prompt, const LineEditorOps *ops, void *opaque,
+                            GError **error);
+void line_editor_free(LineEditor *e); /* ends the thread; NULL is allowed */
+/** line_editor_feed() - keys; returns how many were taken */
+size_t line_editor_feed(LineEditor *e, const uint8_t *buf, size_t len);
+size_t line_editor_can_feed(LineEditor *e);
+
+#endif

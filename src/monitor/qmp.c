@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* QMP: the monitor for programs. */
+#include "monitor-internal.h"
+
+#include <string.h>
+#include "tessera/util/error.h"
+#include "tessera/util/version.h"
+
+/*
+ * The protocol (QEMU, docs/interop/qmp-spec: greeting, negotiation, commands, events). One JSON
+ * object a line goes out:
+ *
+ *   -> {"QMP": {"version": ..., "capabilities": []}}                       at the connection
+ *   <- {"execute": "qmp_capabilities"}                                     negotiation
+ *   <- {"execute": NAME, "arguments": {...}, "id": ANY}
+ *   -> {"return": ..., "id": ANY}   or   {"error": {"class": ..., "desc": ...}, "id": ANY}
+ *   -> {"event": NAME, "data": {...}, "timestamp": {"seconds": S, "microseconds": U}}
+ */
+
+/* The level of QEMU whose names and shapes this monitor speaks; clients look at it. */
+#define QEMU_MAJOR 7
+#define QEMU_MINOR 2
+
+/* Events kept for a client that does not read; more are dropped and counted. */
+#define EVENT_BACKLOG_MAX (1u << 20)
+
+static void send_object(Monitor *mon, json_t *object)
+{
+    g_autofree char *copy = NULL;
+    char *text = json_dumps(object, JSON_COMPACT | JSON_ENCODE_ANY);
+
+    if (text) {
+        copy = g_strconcat(text, "\r\n", NULL);
+        monitor_write(mon, copy, strlen(copy));
+        free(text);
+    }
+    json_decref(object);
+}
+
+/* Sends @body (stolen) with the client's id, if it gave one. */
+static void respond(Monitor *mon, json_t *body, json_t *id)
+{
+    if (id) {
+        json_object_set(body, "id", id);
+    }
+    send_object(mon, body);
+}
+
+static void respond_error(Monitor *mon, const char *class, const char *text, json_t *id)
+{
+    respond(mon, json_pack("{s:{s:s,s:s}}", "error", "class", class, "desc", text), id);
+}
+
+/* QEMU has few classes; what a client can act upon is in them. */
+static const char *class_of(const MonitorCommand *cmd, const GError *error)
+{
+    bool on_device = cmd->qmp && g_str_has_prefix(cmd->qmp, "device_");
+
+    if (on_device && g_error_matches(error, TESSERA_ERROR, TESSERA_ERROR_NOT_FOUND)) {
+        return "DeviceNotFound";
+    }
+    return "GenericError";
+}
+
+static void send_greeting(Monitor *mon)
+{
+    send_object(mon, json_pack("{s:{s:{s:{s:i,s:i,s:i},s:s},s:[]}}", "QMP", "version", "qemu",
+                               "micro", 0, "minor", QEMU_MINOR, "major", QEMU_MAJOR, "package",
+                               "tessera " TESSERA_VERSION, "capabilities"));
+}
+
+static void negotiate(Monitor *mon, json_t *args, json_t *id)
+{
+    json_t *enable = json_object_get(args, "enable");
+
+    if (mon->negotiated) {
+        respond_error(mon, "CommandNotFound",
+                      "Capabilities negotiation is already complete, command ignored", id);
+        return;
+    }
+    if (enable && (!json_is_array(enable) || json_array_size(enable))) {
+        respond_error(mon, "GenericError", "this server offers no capabilities to enable", id);
+        return;
+    }
+    mon->negotiated = true;
+    respond(mon, json_pack("{s:{}}", "return"), id);
+}
+
+static json_t *list_commands(Monitor *mon)
+{
+    json_t *list = json_array();
+
+    json_array_append_new(list, json_pack("{s:s}", "name", "qmp_capabilities"));
+    json_array_append_new(list, json_pack("{s:s}", "name", "query-commands"));
+    for (guint i = 0; i < mon->hub->commands->len; i++) {
+        const MonitorCommand *cmd = mon->hub->commands->pdata[i];
+
+        if (cmd->qmp) {
+            json_array_append_new(list, json_pack("{s:s}", "name", cmd->qmp));
+        }
+    }
+    return list;
+}
+
+static void run_command(Monitor *mon, const MonitorCommand *cmd, json_t *args, json_t *id)
+{
+    g_autoptr(GError) error = NULL;
+    json_t *result = NULL;
+
+    if (!monitor_args_check(cmd, args, &error)) {
+        respond_error(mon, "GenericError", error->message, id);
+        return;
+    }
+    if (!cmd->run(mon, args, &result, &error)) {
+        respond_error(mon, class_of(cmd, error), error->message, id);
+        return;
+    }
+    respond(mon, json_pack("{s:o}", "return", result ? result : json_object()), id);
+}
+
+static void execute(Monitor *mon, const char *name, json_t *args, json_t *id)
+{
+    const MonitorCommand *cmd;
+    g_autofree char *text = NULL;
+
+    if (strcmp(name, "qmp_capabilities") == 0) {
+        negotiate(mon, args, id);
+        return;
+    }
+    if (!mon->negotiated) {
+        respond_error(mon, "CommandNotFound",
+                      "Expecting capabilities negotiation with 'qmp_capabilities'", id);
+        return;
+    }
+    if (strcmp(name, "query-commands") == 0) {
+        respond(mon, json_pack("{s:o}", "return", list_commands(mon)), id);
+        return;
+    }
+    cmd = monitor_command_by_qmp(mon->hub, name);
+    if (!cmd || !cmd->run) {
+        text = g_strdup_printf("The command %s has not been found", name);
+        respond_error(mon, "CommandNotFound", text, id);
+        return;
+    }
+    run_command(mon, cmd, args, id);
+}
+
+/* The members of a command object, as far as they are there: a sentence about the first wrong one. */
+static const char *check_shape(json_t *object, json_t **ret_args)
+{
+    const char *key;
+    json_t *value;
+
+    if (!json_is_object(object)) {
+        return "QMP input must be a JSON object";
+    }
+    json_object_foreach(object, key, value) {
+        if (strcmp(key, "execute") == 0) {
+            if (!json_is_string(value)) {
+                return "QMP input member 'execute' must be a string";
+            }
+        } else if (strcmp(key, "arguments") == 0) {
+            if (!json_is_object(value)) {
+                return "QMP input member 'arguments' must be an object";
+            }
+            *ret_args = value;
+        } else if (strcmp(key, "id") != 0) {
+            return "QMP input has a member that is none of 'execute', 'arguments', 'id'";
+        }
+    }
+    return json_object_get(object, "execute") ? NULL : "QMP input lacks member 'execute'";
+}
+
+static void on_value(void *opaque, const char *text, size_t len)
+{
+    Monitor *mon = opaque;
+    json_error_t parse_error;
+    json_t *object = json_loadb(text, len, JSON_REJECT_DUPLICATES, &parse_error);
+    json_t *none = json_object();
+    json_t *args = none;
+    const char *wrong;
+
+    if (!object) {
+        g_autofree char *why = g_strdup_printf("JSON parse error, %s", parse_error.text);
+
+        respond_error(mon, "GenericError", why, NULL);
+    } else if ((wrong = check_shape(object, &args)) != NULL) {
+        respond_error(mon, "GenericError", wrong,
+                      json_is_object(object) ? json_object_get(object, "id") : NULL);
+    } else {
+        execute(mon, json_string_value(json_object_get(object, "execute")), args,
+                json_object_get(object, "id"));
+    }
+    json_decref(object);
+    json_decref(none);
+}
+
+static void on_garbage(void *opaque, const char *why)
+{
+    respond_error(opaque, "GenericError", why, NULL);
+}
+
+void qmp_open(Monitor *mon)
+{
+    qmp_close(mon);
+    mon->framer = qmp_framer_new(on_value, on_garbage, mon);
+    send_greeting(mon);
+}
+
+void qmp_close(Monitor *mon)
+{
+    g_clear_pointer(&mon->framer, qmp_framer_free);
+    mon->negotiated = false;
+    mon->dropped = 0;
+    g_byte_array_set_size(mon->out, 0);
+}
+
+void qmp_receive(Monitor *mon, const uint8_t *buf, size_t len)
+{
+    if (mon->framer) {
+        qmp_framer_feed(mon->framer, buf, len);
+    }
+}
+
+void qmp_emit(Monitor *mon, const json_t *event)
+{
+    if (!mon->negotiated) {
+        return;
+    }
+    if (mon->out->len > EVENT_BACKLOG_MAX) {
+        mon->dropped++;
+        return;
+    }
+    send_object(mon, json_incref((json_t *)event));
+}
