@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* What the command files share. */
+#include "command-util-internal.h"
+
+#include "tessera/util/error.h"
+
+/* A value as an option would say it, or NULL for what no option can hold. */
+static char *value_text(const json_t *value)
+{
+    switch (json_typeof(value)) {
+    case JSON_STRING:
+        return g_strdup(json_string_value(value));
+    case JSON_INTEGER:
+        return g_strdup_printf("%" G_GUINT64_FORMAT, (guint64)json_integer_value(value));
+    case JSON_TRUE:
+        return g_strdup("on");
+    case JSON_FALSE:
+        return g_strdup("off");
+    default:
+        return NULL;
+    }
+}
+
+static void append_pair(GString *out, const char *key, const char *value)
+{
+    g_string_append_printf(out, "%s%s=", out->len ? "," : "", key);
+    for (const char *c = value; *c; c++) {
+        g_string_append(out, *c == ',' ? ",," : (char[]){ *c, '\0' });
+    }
+}
+
+Keyval *command_keyval(const json_t *args, GError **error)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)args, key, value) {
+        g_autofree char *as_text = value_text(value);
+
+        if (!as_text) {
+            g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                        "Parameter '%s' must be a string, an integer or a boolean", key);
+            return NULL;
+        }
+        append_pair(text, key, as_text);
+    }
+    return keyval_parse(text->str, NULL, error);
+}
+
+bool command_wants_help(const json_t *args)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)args, key, value) {
+        const char *text = json_string_value(value);
+
+        if (strcmp(key, "help") == 0 || strcmp(key, "?") == 0 || g_strcmp0(text, "help") == 0 ||
+            g_strcmp0(text, "?") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool command_check_cpu(Monitor *mon, uint64_t cpu, GError **error)
+{
+    unsigned count = vcpu_set_count(machine_vcpus(monitor_machine(mon)));
+
+    if (cpu >= count) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_NOT_FOUND,
+                    "invalid CPU index %" G_GUINT64_FORMAT ": this machine has 0 to %u", cpu,
+                    count - 1);
+        return false;
+    }
+    return true;
+}
+
+static void add_object_id(UserObject *obj, void *opaque)
+{
+    g_ptr_array_add(opaque, g_strdup(obj->id));
+}
+
+void complete_objects(Machine *machine, GPtrArray *words)
+{
+    object_store_for_each(machine_objects(machine), add_object_id, words);
+}
+
+static void add_dimm_id(const DimmInfo *info, void *opaque)
+{
+    g_ptr_array_add(opaque, g_strdup(info->id));
+}
+
+void complete_devices(Machine *machine, GPtrArray *words)
+{
+    MemoryDevices *md = machine_memory_devices(machine);
+
+    if (md) {
+        memory_devices_for_each(md, add_dimm_id, words);
+    }
+}
+
+void complete_cpus(Machine *machine, GPtrArray *words)
+{
+    unsigned count = vcpu_set_count(machine_vcpus(machine));
+
+    for (unsigned i = 0; i < count; i++) {
+        g_ptr_array_add(words, g_strdup_printf("%u", i));
+    }
+}
