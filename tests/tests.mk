@@ -27,6 +27,15 @@ START_TEST := $B/tests/unit/kvm/test-start-failure
 $(START_TEST): private KVM_OBJS := $(LIB_OBJS)
 $(START_TEST): $(LIB_OBJS)
 
+# Those in tests/unit/machine/ run whole machines on the model KVM. They link the objects, as the
+# program does, so that every command and device is registered.
+MACHINE_SUPPORT    := $(patsubst %.c,$B/%.o,$(wildcard tests/unit/machine/support/*.c))
+UNIT_MACHINE_TESTS := $(patsubst %.c,$B/%,$(wildcard tests/unit/machine/test-*.c))
+
+$(UNIT_MACHINE_TESTS): $B/%: $B/%.o $(MACHINE_SUPPORT) $(KVM_SUPPORT) $(UNIT_SUPPORT) $(LIB_OBJS) $B/flags
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) $(KVM_WRAP) -o $@ $(filter %.o,$^) $(PKG_LIBS) -lcmocka
+
 # The stress test breaks grace periods on purpose, in a child of its own.
 $B/tests/unit/test-edit-stress: private LDFLAGS_ALL += -Wl,--wrap=rcu_defer
 
@@ -91,8 +100,8 @@ TEST_ENV := TESSERA=$(abspath $(PROGRAM)) TESSERA_PAYLOADS=$(abspath $B/$(PAYLOA
             UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 G_SLICE=always-malloc
 
 .PHONY: unit
-unit: $(UNIT_TESTS) $(UNIT_KVM_TESTS) $(PROGRAM)
-	$(Q)$(TEST_ENV) tests/run-suite -j $(JOBS) unit $(RESULTS) $(UNIT_TESTS) $(UNIT_KVM_TESTS) $(UNIT_SCRIPTS)
+unit: $(UNIT_TESTS) $(UNIT_KVM_TESTS) $(UNIT_MACHINE_TESTS) $(PROGRAM)
+	$(Q)$(TEST_ENV) tests/run-suite -j $(JOBS) unit $(RESULTS) $(UNIT_TESTS) $(UNIT_KVM_TESTS) $(UNIT_MACHINE_TESTS) $(UNIT_SCRIPTS)
 
 .PHONY: guest
 guest: $(GUEST_TESTS) $(PROGRAM) payloads
