@@ -128,6 +128,9 @@ uint64_t dispatch_nodes(const Dispatch *dispatch);
 /** dispatch_memory_bytes() - nodes, subpages and the sections of the view's tiles */
 size_t dispatch_memory_bytes(const Dispatch *dispatch);
 
+/** dispatch_dump() - appends sections, nodes and subpages to @out. Machine lock: its view stays */
+void dispatch_dump(const Dispatch *dispatch, GString *out);
+
 /* phys-page-map.c: build and drop a radix. The table is the one that all entries refer to. */
 
 /** phys_page_map_build() - the root entry of @view's radix; counts what it built */

@@ -6,6 +6,7 @@
 #include "tree-internal.h"
 
 typedef struct TreeDump {
+    const MtreeStyle *style;
     GString *out;
     GPtrArray *targets; /* of aliases, in the order met; each once */
 } TreeDump;
@@ -19,6 +20,13 @@ static void dump_span(GString *out, Int128 start, Int128 size)
 {
     g_string_append_printf(out, "%016" PRIx64 "-%016" PRIx64, shown_address(start),
                            shown_address(start + size - 1));
+}
+
+static void dump_owner(const MtreeStyle *style, const MemoryRegion *mr, GString *out)
+{
+    if (style->append_owner) {
+        style->append_owner(mr->owner, out);
+    }
 }
 
 /* What an alias shows in the end. */
@@ -46,6 +54,7 @@ static void dump_line(TreeDump *dump, MemoryRegion *mr, Int128 base, unsigned in
             g_ptr_array_add(dump->targets, mr->alias);
         }
     }
+    dump_owner(dump->style, mr, out);
     g_string_append_printf(out, "%s%s%s\n",
                            mr->readonly && mr->kind != REGION_ROM ? " [readonly]" : "",
                            mr->nonvolatile ? " [nonvolatile]" : "",
@@ -76,10 +85,10 @@ static void dump_region(TreeDump *dump, MemoryRegion *mr, Int128 base, unsigned 
     }
 }
 
-void memory_dump_tree(MemorySystem *ms, GString *out)
+void memory_dump_tree_styled(MemorySystem *ms, const MtreeStyle *style, GString *out)
 {
     g_autoptr(GPtrArray) targets = g_ptr_array_new();
-    TreeDump dump = { out, targets };
+    TreeDump dump = { style, out, targets };
 
     memory_system_lock(ms);
     for (guint i = 0; i < ms->spaces->len; i++) {
@@ -99,7 +108,12 @@ void memory_dump_tree(MemorySystem *ms, GString *out)
     memory_system_unlock(ms);
 }
 
-static void dump_range(GString *out, const FlatRange *fr)
+void memory_dump_tree(MemorySystem *ms, GString *out)
+{
+    memory_dump_tree_styled(ms, &(MtreeStyle){ 0 }, out);
+}
+
+static void dump_range(const MtreeStyle *style, GString *out, const FlatRange *fr)
 {
     const char *kind = memory_region_kind_name(fr->mr);
 
@@ -114,10 +128,11 @@ static void dump_range(GString *out, const FlatRange *fr)
     if (fr->offset_in_region) {
         g_string_append_printf(out, " @%016" PRIx64, fr->offset_in_region);
     }
+    dump_owner(style, fr->mr, out);
     g_string_append(out, fr->nonvolatile ? " [nonvolatile]\n" : "\n");
 }
 
-static void dump_view(MemorySystem *ms, GString *out, const FlatView *view)
+static void dump_view(MemorySystem *ms, const MtreeStyle *style, GString *out, const FlatView *view)
 {
     const MemoryRegion *root = flatview_root(view);
     FlatViewIter it;
@@ -138,7 +153,10 @@ static void dump_view(MemorySystem *ms, GString *out, const FlatView *view)
     }
     flatview_iter_init(&it, view);
     while ((fr = flatview_iter_next(&it))) {
-        dump_range(out, fr);
+        dump_range(style, out, fr);
+    }
+    if (style->dispatch) {
+        dispatch_dump(flatview_dispatch(view), out);
     }
     g_string_append_c(out, '\n');
 }
@@ -155,7 +173,7 @@ static bool first_with_view(const MemorySystem *ms, AddressSpace *as)
     return true;
 }
 
-void memory_dump_flatviews(MemorySystem *ms, GString *out)
+void memory_dump_flatviews_styled(MemorySystem *ms, const MtreeStyle *style, GString *out)
 {
     unsigned number = 0;
 
@@ -165,8 +183,13 @@ void memory_dump_flatviews(MemorySystem *ms, GString *out)
 
         if (first_with_view(ms, as)) {
             g_string_append_printf(out, "FlatView #%u\n", number++);
-            dump_view(ms, out, address_space_flatview(as));
+            dump_view(ms, style, out, address_space_flatview(as));
         }
     }
     memory_system_unlock(ms);
+}
+
+void memory_dump_flatviews(MemorySystem *ms, GString *out)
+{
+    memory_dump_flatviews_styled(ms, &(MtreeStyle){ 0 }, out);
 }

@@ -5,6 +5,17 @@
 
 #include <glib.h>
 #include "tessera/memory/types.h"
+#include "tessera/util/object.h"
+
+/**
+ * struct MtreeStyle - what is shown beyond the lines themselves
+ * @append_owner: appends " owner:{...}" behind a region's line; @owner may be NULL. NULL: no owners
+ * @dispatch: flat views only: how addresses find their tile: sections, radix nodes, subpages
+ */
+typedef struct MtreeStyle {
+    void (*append_owner)(Object *owner, GString *out);
+    bool dispatch;
+} MtreeStyle;
 
 /**
  * memory_dump_tree() - appends every address space's tree to @out, then the targets of the aliases
@@ -21,6 +32,7 @@
  * shown to end there. Takes the machine lock.
  */
 void memory_dump_tree(MemorySystem *ms, GString *out);
+void memory_dump_tree_styled(MemorySystem *ms, const MtreeStyle *style, GString *out);
 
 /**
  * memory_dump_flatviews() - appends each flat view to @out, with the address spaces that share it
@@ -34,5 +46,6 @@ void memory_dump_tree(MemorySystem *ms, GString *out);
  * Takes the machine lock.
  */
 void memory_dump_flatviews(MemorySystem *ms, GString *out);
+void memory_dump_flatviews_styled(MemorySystem *ms, const MtreeStyle *style, GString *out);
 
 #endif

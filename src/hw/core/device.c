@@ -122,6 +122,11 @@ void device_unref(Device *dev)
     }
 }
 
+Device *device_from_object(Object *obj)
+{
+    return obj && obj->finalize == device_finalize ? (Device *)obj : NULL;
+}
+
 unsigned device_add_region(Device *dev, MemoryRegion *mr)
 {
     g_ptr_array_add(dev->regions, mr);

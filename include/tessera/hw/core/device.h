@@ -79,6 +79,9 @@ void device_reset(Device *dev);
 Device *device_ref(Device *dev);
 void device_unref(Device *dev); /* NULL allowed */
 
+/** device_from_object() - @obj as a device, or NULL: it is something else, or NULL itself */
+Device *device_from_object(Object *obj);
+
 /** device_add_region() - for realize: @dev keeps the creator's reference, releases it at the end */
 unsigned device_add_region(Device *dev, MemoryRegion *mr);
 /** device_region() - the region of that number; asserted. Valid while @dev lives */
