@@ -24,21 +24,27 @@ static void complete_drivers(Machine *machine, GPtrArray *words)
     object_store_for_each(machine_objects(machine), add_free_backend, words);
 }
 
-static const char device_help[] =
-    "pc-dimm: a memory module in one of the machine's memory slots (-m slots=N,maxmem=SIZE)\n"
-    "  id=NAME      its name in the monitor; required\n"
-    "  memdev=ID    the memory backend that it shows; required, one DIMM each\n"
-    "  slot=N       socket; default: the first free one\n"
-    "  addr=ADDR    guest-physical address; default: the lowest where it fits\n"
-    "  node=N       NUMA node (proximity domain); default 0\n";
+/* "device_add help" lists the drivers, "device_add DRIVER,help" the properties of one. */
+static bool show_help(const json_t *args, json_t **ret_result, GError **error)
+{
+    const char *driver = arg_string(args, "driver");
+    bool about_driver = driver && strcmp(driver, "help") != 0 && strcmp(driver, "?") != 0;
+    g_autofree char *option = about_driver ? g_strdup_printf("%s,help", driver) : g_strdup("help");
+    g_autofree char *text = machine_device_option_help(option, error);
+
+    if (!text) {
+        return false;
+    }
+    *ret_result = json_pack("{s:s}", "help", text);
+    return true;
+}
 
 static bool run_device_add(Monitor *mon, json_t *args, json_t **ret_result, GError **error)
 {
     g_autoptr(Keyval) properties = NULL;
 
     if (command_wants_help(args)) {
-        *ret_result = json_pack("{s:s}", "help", device_help);
-        return true;
+        return show_help(args, ret_result, error);
     }
     properties = command_keyval(args, error);
     return properties && machine_device_add(monitor_machine(mon), properties, error);
