@@ -194,9 +194,13 @@ bool machine_device_del(Machine *machine, const char *id, GError **error)
 
 static void on_memory_event(void *opaque, const MemoryDeviceEvent *event)
 {
+    Machine *machine = opaque;
     MachineEvent out = { .kind = MACHINE_EVENT_MEMORY, .memory = event };
 
-    machine_emit(opaque, &out);
+    machine_emit(machine, &out);
+    if (machine->resize) {
+        memory_resize_on_event(machine->resize);
+    }
 }
 
 bool machine_add_devices(Machine *machine, GError **error)

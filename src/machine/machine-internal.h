@@ -41,6 +41,8 @@ typedef struct RunControl {
     _Atomic unsigned end_cause; /* of REQUEST_POWEROFF and REQUEST_EXIT */
 } RunControl;
 
+typedef struct MemoryResize MemoryResize; /* memory-resize.c */
+
 struct Machine {
     MachineConfig const *config;
     MemorySystem *ms;
@@ -59,6 +61,7 @@ struct Machine {
     bool memory_attached;
     VcpuSet *vcpus;
     RunControl run;
+    MemoryResize *resize;
     void (*event_fn)(const MachineEvent *event, void *opaque);
     void *event_opaque;
 };
@@ -69,6 +72,12 @@ void machine_free_serial(Machine *machine);
 
 /** machine_emit() - tells the event handler, if there is one. Main thread */
 void machine_emit(Machine *machine, const MachineEvent *event);
+
+/** memory_resize_new() - no request yet */
+MemoryResize *memory_resize_new(Machine *machine);
+void memory_resize_free(MemoryResize *resize); /* NULL is allowed */
+/** memory_resize_on_event() - something has happened to a DIMM: looks, a little later, what */
+void memory_resize_on_event(MemoryResize *resize);
 
 /** machine_add_devices() - device.c: what -device asked for; listens to the memory devices */
 bool machine_add_devices(Machine *machine, GError **error);

@@ -155,6 +155,7 @@ static bool machine_build(Machine *machine, GError **error)
 
     machine->ms = memory_system_new();
     machine->clock = virtual_clock_new(NULL);
+    machine->resize = memory_resize_new(machine);
     run_control_fill(machine, &machine->control);
     machine->device_context = (DeviceContext){
         .ms = machine->ms,
@@ -185,6 +186,7 @@ void machine_free(Machine *machine)
     if (!machine) {
         return;
     }
+    g_clear_pointer(&machine->resize, memory_resize_free);
     g_clear_pointer(&machine->vcpus, vcpu_set_free);
     /* No vCPU is left to stop: what KVM does not give back goes when its descriptor is closed. */
     memory_system_set_failed_handler(machine->ms, NULL, NULL);

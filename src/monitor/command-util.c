@@ -2,6 +2,7 @@
 /* What the command files share. */
 #include "command-util-internal.h"
 
+#include <string.h>
 #include "tessera/util/error.h"
 
 /* A value as an option would say it, or NULL for what no option can hold. */

@@ -121,6 +121,9 @@ static void on_machine_event(const MachineEvent *event, void *opaque)
     case MACHINE_EVENT_MEMORY:
         memory_event(hub, event->memory);
         break;
+    case MACHINE_EVENT_MEMORY_RESIZE:
+        monitor_hub_event(hub, "X_MEMORY_RESIZE", monitor_resize_data(event->resize));
+        break;
     }
 }
 

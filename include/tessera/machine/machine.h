@@ -95,6 +95,7 @@ typedef enum MachineEventKind {
     MACHINE_EVENT_SHUTDOWN,  /* .guest */
     MACHINE_EVENT_POWERDOWN,
     MACHINE_EVENT_MEMORY,    /* .memory */
+    MACHINE_EVENT_MEMORY_RESIZE, /* .resize: where machine_memory_resize() stands */
 } MachineEventKind;
 
 typedef struct MachineEvent {
@@ -102,6 +103,7 @@ typedef struct MachineEvent {
     bool guest;
     MachineCause cause;              /* RESET, SHUTDOWN */
     const MemoryDeviceEvent *memory; /* MEMORY; valid during the call */
+    const struct MemoryResizeStatus *resize; /* the same of MEMORY_RESIZE; memory-resize.h */
 } MachineEvent;
 
 /** machine_set_event_handler() - one handler, called on the main thread; NULL: none */
