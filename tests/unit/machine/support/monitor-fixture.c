@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <cmocka.h>
+#include "tessera/hw/i386/pc-map.h"
 #include "tessera/memory/mtree-dump.h"
 
 static MachineConfig *parse(const char *options)
@@ -124,6 +125,34 @@ void monitor_fixture_poke(MonitorFixture *f, hwaddr gpa, const void *bytes, size
     assert_int_equal(address_space_write_rom(machine_memory(f->machine), gpa, MEMTXATTRS_NONE,
                                              bytes, len),
                      MEMTX_OK);
+}
+
+static void guest_out(MonitorFixture *f, uint16_t port, uint32_t value)
+{
+    assert_int_equal(address_space_write(machine_io(f->machine), port, MEMTXATTRS_NONE, &value,
+                                         port == PC_PORT_MEMORY_HOTPLUG + 0x14 ? 1 : 4),
+                     MEMTX_OK);
+}
+
+void monitor_fixture_settle(void)
+{
+    while (g_main_context_iteration(NULL, FALSE)) {
+    }
+}
+
+void monitor_fixture_guest_ost(MonitorFixture *f, unsigned slot, uint32_t event, uint32_t status)
+{
+    guest_out(f, PC_PORT_MEMORY_HOTPLUG, slot);
+    guest_out(f, PC_PORT_MEMORY_HOTPLUG + 0x04, event);
+    guest_out(f, PC_PORT_MEMORY_HOTPLUG + 0x08, status);
+    monitor_fixture_settle();
+}
+
+void monitor_fixture_guest_eject(MonitorFixture *f, unsigned slot)
+{
+    guest_out(f, PC_PORT_MEMORY_HOTPLUG, slot);
+    guest_out(f, PC_PORT_MEMORY_HOTPLUG + 0x14, 1u << 3);
+    monitor_fixture_settle();
 }
 
 char *monitor_fixture_map(MonitorFixture *f)

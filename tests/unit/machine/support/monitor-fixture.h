@@ -35,6 +35,15 @@ const char *monitor_fixture_qmp_error(MonitorFixture *f, const char *command,
 /** monitor_fixture_poke() - writes guest memory, ROM too */
 void monitor_fixture_poke(MonitorFixture *f, hwaddr gpa, const void *bytes, size_t len);
 
+/*
+ * The guest's side of memory hotplug: port accesses as the methods of its namespace make them, and
+ * the main loop's turn afterwards.
+ */
+void monitor_fixture_guest_ost(MonitorFixture *f, unsigned slot, uint32_t event, uint32_t status);
+void monitor_fixture_guest_eject(MonitorFixture *f, unsigned slot);
+/** monitor_fixture_settle() - runs the main loop until nothing is ready */
+void monitor_fixture_settle(void);
+
 /** monitor_fixture_map() - `info mtree -f`: to compare before and after */
 char *monitor_fixture_map(MonitorFixture *f);
 
