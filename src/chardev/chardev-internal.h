@@ -28,6 +28,7 @@ struct Chardev {
  * @close: undoes it; also on a half-open one
  * @write: as chardev_write(); any thread
  * @accept_input: optional; any thread
+ * @has_focus: optional: without it, always; main thread
  * @describe: a new string; main thread
  */
 struct ChardevClass {
@@ -39,6 +40,7 @@ struct ChardevClass {
     void (*close)(Chardev *chr);
     size_t (*write)(Chardev *chr, const uint8_t *buf, size_t len);
     void (*accept_input)(Chardev *chr);
+    bool (*has_focus)(Chardev *chr);
     char *(*describe)(Chardev *chr);
 };
 

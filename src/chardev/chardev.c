@@ -142,6 +142,11 @@ void chardev_set_frontend(Chardev *chr, const ChardevFrontend *frontend, void *o
     chardev_accept_input(chr);
 }
 
+bool chardev_has_focus(Chardev *chr)
+{
+    return !chr->cls->has_focus || chr->cls->has_focus(chr);
+}
+
 void chardev_accept_input(Chardev *chr)
 {
     if (chr->cls->accept_input) {

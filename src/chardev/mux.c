@@ -218,12 +218,15 @@ static void show_help(ChardevMux *mux)
 
 static void next_focus(ChardevMux *mux)
 {
+    unsigned next;
+
     if (mux->ports->len < 2) {
-        say(mux, "\r\nThere is no monitor yet: only the serial port is here.\r\n");
+        say(mux, "\r\nThere is no monitor here, only the serial port.\r\n");
         return;
     }
-    chardev_mux_set_focus(mux, (mux->focus + 1) % mux->ports->len);
-    say(mux, "\r\n[%s]\r\n", focused(mux)->base.label);
+    next = (mux->focus + 1) % mux->ports->len;
+    say(mux, "\r\n[%s]\r\n", ((MuxPort *)mux->ports->pdata[next])->base.label);
+    chardev_mux_set_focus(mux, next);
 }
 
 static void toggle_stamps(ChardevMux *mux)
@@ -310,6 +313,11 @@ static const ChardevFrontend mux_frontend = {
     .writable = mux_writable,
 };
 
+static bool port_has_focus(Chardev *chr)
+{
+    return focused(((MuxPort *)chr)->mux) == (MuxPort *)chr;
+}
+
 static char *port_describe(Chardev *chr)
 {
     ChardevMux *mux = ((MuxPort *)chr)->mux;
@@ -323,6 +331,7 @@ static const ChardevClass mux_port_class = {
     .size = sizeof(MuxPort),
     .write = port_write,
     .accept_input = port_accept_input,
+    .has_focus = port_has_focus,
     .describe = port_describe,
 };
 
@@ -371,4 +380,5 @@ void chardev_mux_set_focus(ChardevMux *mux, unsigned port)
 {
     g_assert(port < mux->ports->len);
     mux->focus = port;
+    chardev_event(mux->ports->pdata[port], CHARDEV_FOCUS);
 }

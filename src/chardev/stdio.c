@@ -45,7 +45,8 @@ static bool stdio_open(Chardev *chr, const char *parameter, GError **error)
     s->out_fd = -1;
     if (atomic_exchange(&stdio_taken, true)) {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_EXISTS,
-                    "standard input and output are in use by another character device");
+                    "standard input and output are in use by another character device "
+                    "(-serial mon:stdio shares them between the serial port and a monitor)");
         return false;
     }
     s->owner = true;

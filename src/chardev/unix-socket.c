@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <glib-unix.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -51,6 +53,11 @@ static bool parse_option(UnixChardev *u, const char *text, bool *ret_wait_given,
     if (g_strcmp0(kv[0], "wait") == 0) {
         *ret_wait_given = true;
         return set_flag(kv[0], kv[1], &u->wait, error);
+    }
+    if (strcmp(text, "nowait") == 0) { /* the old spelling of wait=off, which scripts use */
+        *ret_wait_given = true;
+        u->wait = false;
+        return true;
     }
     g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
                 "'%s': a unix socket has the options server=on|off and wait=on|off", text);
@@ -170,6 +177,23 @@ static void unix_on_hangup(Chardev *chr)
     }
 }
 
+/*
+ * The signals that end a program are blocked (main.c), because the main loop reads them, and it does
+ * not run yet: here they act as in any program.
+ */
+static void wait_for_client(int listen_fd)
+{
+    struct pollfd p = { .fd = listen_fd, .events = POLLIN };
+    sigset_t mask;
+
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    sigdelset(&mask, SIGINT);
+    sigdelset(&mask, SIGTERM);
+    sigdelset(&mask, SIGHUP);
+    while (ppoll(&p, 1, NULL, &mask) < 0 && errno == EINTR) {
+    }
+}
+
 static bool listen_and_wait(UnixChardev *u, const struct sockaddr_un *addr, GError **error)
 {
     struct stat st;
@@ -194,6 +218,7 @@ static bool listen_and_wait(UnixChardev *u, const struct sockaddr_un *addr, GErr
     }
     g_message("%s: waiting for somebody to connect to %s", u->base.label, u->path);
     do {
+        wait_for_client(u->listen_fd);
         fd = accept4(u->listen_fd, NULL, NULL, SOCK_CLOEXEC);
     } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
     if (fd < 0) {

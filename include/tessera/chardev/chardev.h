@@ -20,6 +20,7 @@ typedef enum ChardevEvent {
     CHARDEV_OPENED,
     CHARDEV_CLOSED,
     CHARDEV_BREAK,
+    CHARDEV_FOCUS, /* a multiplexer has turned to this front end */
 } ChardevEvent;
 
 /**
@@ -53,6 +54,9 @@ char *chardev_description(Chardev *chr);
 
 /** chardev_set_frontend() - NULL takes it away. Main thread */
 void chardev_set_frontend(Chardev *chr, const ChardevFrontend *frontend, void *opaque);
+
+/** chardev_has_focus() - input comes here; false only where a multiplexer gives it to another */
+bool chardev_has_focus(Chardev *chr);
 
 /** chardev_accept_input() - the front end takes bytes again. Any thread */
 void chardev_accept_input(Chardev *chr);

@@ -38,7 +38,7 @@ void chardev_mux_free(ChardevMux *mux);
  */
 Chardev *chardev_mux_add_port(ChardevMux *mux, const char *label);
 
-/** chardev_mux_set_focus() - input goes to the port of that number (asserted). Main thread */
+/** chardev_mux_set_focus() - input goes to the port of that number (asserted), which gets an event */
 void chardev_mux_set_focus(ChardevMux *mux, unsigned port);
 
 #endif

@@ -506,7 +506,7 @@ static void serial_event(void *opaque, ChardevEvent event)
         if (!loopback(s)) {
             receive_entry(s, SERIAL_LSR_BI << 8); /* a zero byte that never stopped */
         }
-    } else {
+    } else if (event == CHARDEV_OPENED || event == CHARDEV_CLOSED) {
         s->connected = event == CHARDEV_OPENED;
         set_modem_lines(s, modem_lines(s));
     }
