@@ -12,6 +12,8 @@ MachineConfig *machine_config_new(void)
     config->objects = g_ptr_array_new_with_free_func(g_free);
     config->devices = g_ptr_array_new_with_free_func(g_free);
     config->serials = g_ptr_array_new_with_free_func(g_free);
+    config->monitors = g_ptr_array_new_with_free_func(g_free);
+    config->qmps = g_ptr_array_new_with_free_func(g_free);
     return config;
 }
 
@@ -32,6 +34,8 @@ void machine_config_free(MachineConfig *config)
     g_free(config->dump_dtb);
     g_free(config->dump_memory_map);
     g_ptr_array_unref(config->serials);
+    g_ptr_array_unref(config->monitors);
+    g_ptr_array_unref(config->qmps);
     g_free(config->log_items);
     g_free(config->log_file);
     g_free(config);

@@ -28,6 +28,8 @@ typedef struct RunControl {
     RunState state;
     bool resume_after_reset;
     bool no_reboot;
+    bool watched;         /* a failure does not end the loop */
+    _Atomic bool no_map; /* the memory map is not what KVM has: no reset helps */
     GMainLoop *loop;
     int status; /* the program's, once the loop has ended */
 
@@ -56,7 +58,8 @@ struct Machine {
     CpuModel *cpu_model;
     uint32_t *apic_ids;
     Chardev *serial0;       /* what the serial port writes to */
-    ChardevMux *serial_mux; /* owns it; NULL: no terminal, serial0 is the back end itself */
+    ChardevMux *serial_mux; /* owns it; NULL: serial0 is the back end itself */
+    Chardev *monitor_port;  /* of the mux, or NULL */
     Pc *pc;
     bool memory_attached;
     VcpuSet *vcpus;

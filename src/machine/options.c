@@ -48,7 +48,9 @@ static const ForeignOption foreign_options[] = {
       "there are no disks; put the root file system into an initrd, by -initrd" },
     { "netdev", "there is no network" },
     { "chardev", "a back end is named where it is used: -serial file:PATH, for example" },
-    { "qmp qmp-pretty mon", "there is no monitor; SIGPWR presses the power button" },
+    { "mon", "monitors are named with their back end: -monitor unix:PATH,server=on,wait=off for "
+             "people, -qmp with the same for programs" },
+    { "qmp-pretty", "-qmp answers in one line each; 'jq' makes it pretty" },
     { "s gdb", "there is no debugger's stub" },
     { "vnc spice sdl full-screen", "there are no graphics; the guest's console is -serial" },
     { "mem-path", "use -object memory-backend-file,id=m,size=SIZE,mem-path=PATH "
@@ -149,11 +151,19 @@ static OptionsResult handle_device(MachineConfig *config, const char *text, GErr
 
 static OptionsResult handle_serial(MachineConfig *config, const char *text, GError **error)
 {
-    if (g_str_has_prefix(text, "mon:") && strcmp(text, "mon:stdio") != 0) {
-        return refuse(error, "serial", text,
-                      "there is no monitor to share it with; leave 'mon:' away");
-    }
-    g_ptr_array_add(config->serials, g_strdup(strcmp(text, "mon:stdio") == 0 ? "stdio" : text));
+    g_ptr_array_add(config->serials, g_strdup(text));
+    return OPTIONS_RUN;
+}
+
+static OptionsResult handle_monitor(MachineConfig *config, const char *text, GError **error)
+{
+    g_ptr_array_add(config->monitors, g_strdup(text));
+    return OPTIONS_RUN;
+}
+
+static OptionsResult handle_qmp(MachineConfig *config, const char *text, GError **error)
+{
+    g_ptr_array_add(config->qmps, g_strdup(text));
     return OPTIONS_RUN;
 }
 
@@ -193,15 +203,6 @@ static OptionsResult handle_vga(MachineConfig *config, const char *text, GError 
     return strcmp(text, "none") == 0
                ? OPTIONS_RUN
                : refuse(error, "vga", text, "there are no graphics; say -vga none, or nothing");
-}
-
-static OptionsResult handle_monitor(MachineConfig *config, const char *text, GError **error)
-{
-    return strcmp(text, "none") == 0
-               ? OPTIONS_RUN
-               : refuse(error, "monitor", text,
-                        "there is no monitor; say -monitor none, or nothing (SIGPWR presses the "
-                        "power button, Ctrl-A x ends the machine)");
 }
 
 static OptionsResult handle_parallel(MachineConfig *config, const char *text, GError **error)
@@ -254,12 +255,19 @@ static const Option options[] = {
 
     { .help = "Consoles and devices" },
     { "serial", .argument = "BACKEND", .handle = handle_serial,
-      .help = "the serial port's other end: stdio, mon:stdio, file:PATH, "
-              "unix:PATH[,server=on|off][,wait=on|off], pty, null or none (default stdio)" },
-    { "nographic", FLAG_AT(nographic), .help = "the serial port on the terminal, as by default" },
-    { "nodefaults", FLAG_AT(nodefaults), .help = "no serial port unless -serial asks for one" },
+      .help = "the serial port's other end: stdio, file:PATH, "
+              "unix:PATH[,server=on|off][,wait=on|off], pty, null or none (default stdio); "
+              "mon:BACKEND shares it with a monitor, Ctrl-A c turns to the other" },
+    { "monitor", .argument = "BACKEND", .handle = handle_monitor,
+      .help = "a monitor for people, on a back end as above; several are possible (default: shares "
+              "the terminal with the serial port)" },
+    { "qmp", .argument = "BACKEND", .handle = handle_qmp,
+      .help = "a monitor for programs, which speaks QMP; several are possible" },
+    { "nographic", FLAG_AT(nographic),
+      .help = "the serial port and a monitor on the terminal, as by default" },
+    { "nodefaults", FLAG_AT(nodefaults),
+      .help = "no serial port and no monitor that was not asked for" },
     { "display", .argument = "none", .handle = handle_display, .help = "there are no graphics" },
-    { "monitor", .argument = "none", .handle = handle_monitor, .help = "there is no monitor" },
     { "vga", .argument = "none", .handle = handle_vga, .help = "there is no graphics card" },
     { "nic", "net", .argument = "none", .handle = handle_net, .help = "there is no network" },
     { "parallel", .argument = "none", .handle = handle_parallel, .help = "there is no such port" },
@@ -268,7 +276,7 @@ static const Option options[] = {
 
     { .help = "Running" },
     { "no-reboot", FLAG_AT(no_reboot), .help = "end when the guest resets the machine" },
-    { "S", FLAG_AT(stopped), .help = "make the machine, but do not start its CPUs" },
+    { "S", FLAG_AT(stopped), .help = "make the machine, but do not start its CPUs: a monitor's cont does" },
 
     { .help = "Log and help" },
     { "d", .argument = "ITEM[,ITEM]...", .handle = handle_log,

@@ -118,6 +118,7 @@ static void on_memory_failed(void *opaque, const GError *commit_error, const GEr
             "tessera: the memory map could not be changed (%s), nor put back (%s); the machine is "
             "stopped\n",
             commit_error->message, revert_error->message);
+    atomic_store(&machine->run.no_map, true);
     request(machine, REQUEST_FAILED);
 }
 
@@ -190,6 +191,9 @@ bool machine_cont(Machine *machine, GError **error)
 
 static void end(Machine *machine, int status, MachineCause cause)
 {
+    if (machine->run.state == RUN_STATE_INTERNAL_ERROR && status == EXIT_STATUS_POWEROFF) {
+        status = EXIT_STATUS_FAILED; /* that somebody had a look at it does not make it a success */
+    }
     hold_time(machine);
     enter_state(machine, RUN_STATE_SHUTDOWN);
     machine->run.status = status;
@@ -208,7 +212,17 @@ static void fail(Machine *machine)
     enter_state(machine, RUN_STATE_INTERNAL_ERROR);
     machine->run.status = EXIT_STATUS_FAILED;
     emit(machine, MACHINE_EVENT_STOP, MACHINE_CAUSE_FAILED);
-    g_main_loop_quit(machine->run.loop);
+    if (machine->run.watched) {
+        fprintf(stderr, "tessera: the machine has stopped (internal-error); the monitor still "
+                        "answers, and its quit ends with status %d\n", EXIT_STATUS_FAILED);
+    } else {
+        g_main_loop_quit(machine->run.loop);
+    }
+}
+
+void machine_set_watched(Machine *machine, bool watched)
+{
+    machine->run.watched = watched;
 }
 
 static bool reset_everything(Machine *machine, GError **error)
@@ -223,6 +237,10 @@ static void reset(Machine *machine, MachineCause cause)
                        machine->run.state != RUN_STATE_PAUSED;
     g_autoptr(GError) error = NULL;
 
+    if (atomic_load(&machine->run.no_map)) {
+        fprintf(stderr, "tessera: no reset: the memory map is lost\n");
+        return;
+    }
     hold_time(machine);
     if (!reset_everything(machine, &error)) {
         fprintf(stderr, "tessera: reset failed: %s\n", error->message);

@@ -218,7 +218,7 @@ static void test_options_parse_repeated(void **state)
     assert_int_equal(c->serials->len, 3);
     assert_string_equal(c->serials->pdata[0], "null");
     assert_string_equal(c->serials->pdata[1], "pty");
-    assert_string_equal(c->serials->pdata[2], "stdio");
+    assert_string_equal(c->serials->pdata[2], "mon:stdio");
     assert_string_equal(c->log_items, "none");
     assert_string_equal(c->log_file, "b");
 }
@@ -282,7 +282,8 @@ static void test_options_parse_unknown(void **state)
     expect_refused("---m 3", "---m", NULL);
     expect_refused("-drive file=x", "-drive", "-initrd", NULL);
     expect_refused("-bios x", "-kernel", NULL);
-    expect_refused("-qmp stdio", "monitor", NULL);
+    expect_refused("-mon chardev=x", "-monitor unix:PATH", "-qmp", NULL);
+    expect_refused("-qmp-pretty stdio", "-qmp ", NULL);
     expect_refused("-mem-path /x", "memory-backend-file", NULL);
 }
 
@@ -290,7 +291,7 @@ static void test_options_parse_missing_argument(void **state)
 {
     static const char *const takers[] = { "m",      "smp",    "cpu",    "machine", "accel",
                                           "object", "name",   "kernel", "initrd",  "serial",
-                                          "display", "monitor", "d",    "D",       "vga",
+                                          "display", "monitor", "qmp",  "d",    "D",       "vga",
                                           "nic",    "net",    "parallel", "M" };
 
     for (size_t i = 0; i < G_N_ELEMENTS(takers); i++) {
@@ -400,11 +401,9 @@ static void test_options_parse_what_is_not_there(void **state)
 {
     expect_refused("-display gtk", "-display gtk", "-display none", NULL);
     expect_refused("-vga std", "-vga std", "-vga none", NULL);
-    expect_refused("-monitor stdio", "-monitor stdio", "-monitor none", NULL);
     expect_refused("-net user", "user", "network", NULL);
     expect_refused("-nic user", "-nic user", "-nic none", NULL);
     expect_refused("-parallel stdio", "-parallel stdio", "-parallel none", NULL);
-    expect_refused("-serial mon:pty", "-serial mon:pty", NULL);
     expect_refused("-name a,process=b", "-name", "'process'", NULL);
 }
 
@@ -508,8 +507,9 @@ static void test_options_help_is_what_is_read(void **state)
 
 /* Words that mean something here or there, and rubbish. */
 static const char *const vocabulary[] = {
-    "-m", "-smp", "-cpu", "-machine", "-M", "-accel", "-enable-kvm", "-object", "-device", "-name", "-kernel",
-    "-initrd", "-append", "-serial", "-nographic", "-nodefaults", "-display", "-monitor", "-vga",
+    "-m", "-smp", "-cpu", "-machine", "-M", "-accel", "-enable-kvm", "-object", "-device",
+    "-name", "-kernel", "-initrd", "-append", "-serial", "-nographic", "-nodefaults", "-display",
+    "-monitor", "-qmp", "-vga",
     "-nic", "-net", "-parallel", "-no-user-config", "-no-reboot", "-S", "-d", "-D", "-help",
     "-version", "--m", "--kernel", "-kernel", "-drive", "-kernal", "-", "--", "", "512", "5G", "0",
     "1B", "8E", "16E", "1G,slots=4,maxmem=8G", "slots=4", "maxmem=1,slots=257", "2,cores=2", "help",

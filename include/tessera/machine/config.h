@@ -27,7 +27,9 @@
  * @dump_dtb: -machine dumpdtb=FILE: write the device tree there and end. NULL: no
  * @dtb: -machine dtb=on: hand the device tree to the kernel
  * @dump_memory_map: -machine dump-memory-map=FILE, "-" is standard output. NULL: no
- * @serials: char *: -serial back ends in order; empty: "stdio" unless -nodefaults, then none
+ * @serials: char *: -serial back ends in order, "mon:BACKEND" as given: shared with a monitor; empty:
+ *      "stdio" unless -nodefaults, then none
+ * @monitors, @qmps: char *: back ends of -monitor and -qmp in order, "none" among them
  * @nographic: -nographic
  * @no_reboot: -no-reboot: a reset ends the program
  * @stopped: -S: vCPUs wait for a `cont`
@@ -52,6 +54,8 @@ typedef struct MachineConfig {
     bool dtb;
     char *dump_memory_map;
     GPtrArray *serials;
+    GPtrArray *monitors;
+    GPtrArray *qmps;
     bool nographic;
     bool nodefaults;
     bool no_reboot;
@@ -78,10 +82,9 @@ typedef enum OptionsResult {
  * @ret_config: untouched unless OPTIONS_RUN
  *
  * Errors name the option, the value, the rule it broke and what would work; an unknown option names
- * the nearest one. An option that takes one value and comes twice: the last counts; -object and
- * -serial add up, and so do the properties of -machine. "mon:stdio" comes out as "stdio",
- * where the Ctrl-A keys work too. Context: main thread; prints nothing but the answers of
- * OPTIONS_DONE.
+ * the nearest one. An option that takes one value and comes twice: the last counts; -object,
+ * -device, -serial, -monitor and -qmp add up, and so do the properties of -machine. Context: main
+ * thread; prints nothing but the answers of OPTIONS_DONE.
  */
 OptionsResult options_parse(int argc, char *const argv[], MachineConfig **ret_config,
                             GError **error);

@@ -5,6 +5,7 @@
 
 #include <glib.h>
 #include "tessera/accel/kvm/vcpu.h"
+#include "tessera/chardev/chardev.h"
 #include "tessera/hw/core/machine-control.h"
 #include "tessera/hw/mem/memory-devices.h"
 #include "tessera/machine/config.h"
@@ -109,6 +110,21 @@ typedef struct MachineEvent {
 /** machine_set_event_handler() - one handler, called on the main thread; NULL: none */
 void machine_set_event_handler(Machine *machine,
                                void (*fn)(const MachineEvent *event, void *opaque), void *opaque);
+
+/**
+ * machine_monitor_port() - a monitor's end of the back end that it shares with the serial port
+ *
+ * Returns: NULL when nothing is shared. Lives as long as the machine. Context: main thread.
+ */
+Chardev *machine_monitor_port(Machine *machine);
+
+/**
+ * machine_set_watched() - somebody can look at a machine that has failed
+ *
+ * machine_run() then goes on, in RUN_STATE_INTERNAL_ERROR, until machine_quit(). Otherwise, as from
+ * the start, a failure ends it. Context: main thread.
+ */
+void machine_set_watched(Machine *machine, bool watched);
 
 /**
  * machine_dump_memory_map() - the tree, the flat views and the slots as text
