@@ -9,6 +9,7 @@
 #include "tessera/chardev/chardev.h"
 #include "tessera/machine/config.h"
 #include "tessera/machine/machine.h"
+#include "tessera/monitor/monitor.h"
 #include "tessera/util/log.h"
 
 /*
@@ -46,6 +47,18 @@ static void prepare_process(void)
     limit_thread_stacks();
 }
 
+static int run_with_monitors(Machine *machine, GError **error)
+{
+    MonitorHub *hub = monitor_hub_new(machine);
+    int status = EXIT_STATUS_START;
+
+    if (monitor_hub_add_configured(hub, error)) {
+        status = machine_run(machine);
+    }
+    monitor_hub_free(hub);
+    return status;
+}
+
 static int run(const MachineConfig *config, GError **error)
 {
     Machine *machine = machine_new(config, error);
@@ -62,7 +75,7 @@ static int run(const MachineConfig *config, GError **error)
                      ? EXIT_STATUS_POWEROFF
                      : EXIT_STATUS_START;
     } else {
-        status = machine_run(machine);
+        status = run_with_monitors(machine, error);
     }
     machine_free(machine);
     return status;

@@ -10,13 +10,20 @@ static json_t *timestamp(void)
                      (json_int_t)(now % G_USEC_PER_SEC));
 }
 
-void monitor_hub_event(MonitorHub *hub, const char *name, json_t *data)
+json_t *monitor_event_new(const char *name, json_t *data)
 {
-    json_t *event = json_pack("{s:s,s:o}", "event", name, "timestamp", timestamp());
+    json_t *event = json_pack("{s:o,s:s}", "timestamp", timestamp(), "event", name);
 
     if (data) {
         json_object_set_new(event, "data", data);
     }
+    return event;
+}
+
+void monitor_hub_event(MonitorHub *hub, const char *name, json_t *data)
+{
+    json_t *event = monitor_event_new(name, data);
+
     for (guint i = 0; i < hub->monitors->len; i++) {
         Monitor *mon = hub->monitors->pdata[i];
 

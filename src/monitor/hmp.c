@@ -7,7 +7,7 @@
 #include "tessera/util/suggest.h"
 #include "tessera/util/version.h"
 
-void hmp_open(Monitor *mon)
+void hmp_greet(Monitor *mon)
 {
     static const char greeting[] =
         "Tessera " TESSERA_VERSION " monitor - type 'help' for more information\r\n";

@@ -12,6 +12,7 @@ typedef struct QmpFramer QmpFramer;
 struct MonitorHub {
     Machine *machine;
     GPtrArray *monitors; /* Monitor *, owned */
+    GPtrArray *chardevs; /* Chardev *, owned: back ends of some of them */
     GPtrArray *commands; /* const MonitorCommand *, sorted by name */
 };
 
@@ -20,10 +21,11 @@ struct Monitor {
     MonitorMode mode;
     Chardev *chr;      /* NULL: a line run by monitor_hub_hmp() */
     unsigned cpu;
-    GByteArray *out;   /* what the chardev has not taken yet */
-    uint64_t dropped;  /* events that a client who does not read has lost */
-    LineEditor *editor; /* HMP */
-    QmpFramer *framer;  /* QMP */
+    GByteArray *out;    /* what the chardev has not taken yet */
+    LineEditor *editor; /* HMP, while there is a client */
+    QmpFramer *framer;  /* QMP, while there is a client */
+    GByteArray *in;     /* QMP: what was read but waits for its turn */
+    uint64_t dropped;   /* QMP: events that a client who does not read has lost */
     bool negotiated;    /* QMP: qmp_capabilities was answered */
 };
 
@@ -66,9 +68,11 @@ bool monitor_expression(Monitor *mon, const char *text, uint64_t *ret_value, con
 
 /** monitor_write() - queues @text for the chardev; what it does not take now goes out later */
 void monitor_write(Monitor *mon, const char *text, size_t len);
+/** monitor_may_run() - false: the client has much to read before it gets more answers */
+bool monitor_may_run(const Monitor *mon);
 
 /* hmp.c */
-void hmp_open(Monitor *mon);
+void hmp_greet(Monitor *mon);
 /** hmp_run_line() - one line; output and errors as text in @out. False with @error: it failed */
 bool hmp_run_line(Monitor *mon, const char *line, GString *out, GError **error);
 /** hmp_complete() - words that can stand in the place of the last word of @line; g_ptr_array of char * */
@@ -77,7 +81,9 @@ GPtrArray *hmp_complete(Monitor *mon, const char *line);
 /* qmp.c */
 void qmp_open(Monitor *mon);
 void qmp_close(Monitor *mon);
+bool qmp_can_receive(const Monitor *mon);
 void qmp_receive(Monitor *mon, const uint8_t *buf, size_t len);
+void qmp_resume(Monitor *mon); /* monitor_may_run() is true again */
 /** qmp_emit() - one event to @mon if its client has negotiated; @event is borrowed */
 void qmp_emit(Monitor *mon, const json_t *event);
 
@@ -85,16 +91,21 @@ void qmp_emit(Monitor *mon, const json_t *event);
 
 /**
  * qmp_framer_new() - @value is called for each complete JSON text, @garbage for what is none
+ *
+ * Both may be called once in each qmp_framer_feed(), and must not feed or free the framer.
  */
 QmpFramer *qmp_framer_new(void (*value)(void *opaque, const char *text, size_t len),
                           void (*garbage)(void *opaque, const char *why), void *opaque);
-void qmp_framer_free(QmpFramer *f);
-void qmp_framer_feed(QmpFramer *f, const uint8_t *buf, size_t len);
+void qmp_framer_free(QmpFramer *f); /* NULL is allowed */
+/** qmp_framer_feed() - returns how many bytes it took: all, or those up to a callback */
+size_t qmp_framer_feed(QmpFramer *f, const uint8_t *buf, size_t len);
 #define QMP_VALUE_MAX (1u << 20) /* bytes of one command */
-#define QMP_DEPTH_MAX 256
+#define QMP_DEPTH_MAX 256        /* brackets within brackets */
 
 /* events.c */
 
+/** monitor_event_new() - QMP's object for an event that happens now; steals @data (NULL: none) */
+json_t *monitor_event_new(const char *name, json_t *data);
 /** monitor_hub_event() - tells every QMP client; steals @data (NULL: none) */
 void monitor_hub_event(MonitorHub *hub, const char *name, json_t *data);
 /** monitor_hub_watch_machine() - from now on the machine's events go to the clients */
@@ -107,11 +118,20 @@ json_t *monitor_resize_data(const struct MemoryResizeStatus *status);
 
 /* line-editor.c */
 
-/** struct LineEditorOps - all on the main thread */
+/**
+ * struct LineEditorOps - all on the main thread; none may free the editor
+ * @line: one was entered; what this writes stands before the next prompt
+ * @complete: words for the last one of @line; the caller frees the array with its words
+ * @output: what the screen is to show
+ * @ready: false: @line and @complete wait for line_editor_resume()
+ * @room: line_editor_can_feed() has grown
+ */
 typedef struct LineEditorOps {
     void (*line)(void *opaque, const char *line);
     GPtrArray *(*complete)(void *opaque, const char *line);
     void (*output)(void *opaque, const char *buf, size_t len);
+    bool (*ready)(void *opaque);
+    void (*room)(void *opaque);
 } LineEditorOps;
 
 /**
@@ -123,8 +143,11 @@ typedef struct LineEditorOps {
 LineEditor *line_editor_new(const char *prompt, const LineEditorOps *ops, void *opaque,
                             GError **error);
 void line_editor_free(LineEditor *e); /* ends the thread; NULL is allowed */
-/** line_editor_feed() - keys; returns how many were taken */
-size_t line_editor_feed(LineEditor *e, const uint8_t *buf, size_t len);
-size_t line_editor_can_feed(LineEditor *e);
+/** line_editor_feed() - keys, as many as line_editor_can_feed() says */
+void line_editor_feed(LineEditor *e, const uint8_t *buf, size_t len);
+size_t line_editor_can_feed(const LineEditor *e);
+void line_editor_resume(LineEditor *e); /* @ready is true again */
+void line_editor_redraw(LineEditor *e); /* shows prompt and line anew */
+void line_editor_flush(LineEditor *e);  /* output of what stands on the screen by now */
 
 #endif

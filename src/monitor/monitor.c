@@ -5,9 +5,10 @@
 #include <string.h>
 #include "monitor-internal.h"
 
-/* No more commands are read from a client that leaves more than this of their answers unread. */
+/* No more commands are run for a client that leaves more than this of their answers unread. */
 #define OUTPUT_BACKLOG_MAX (256u << 10)
 #define RECEIVE_CHUNK      4096
+#define PROMPT             "(tessera) "
 
 Machine *monitor_machine(Monitor *mon)
 {
@@ -41,6 +42,11 @@ void monitor_write(Monitor *mon, const char *text, size_t len)
     }
 }
 
+bool monitor_may_run(const Monitor *mon)
+{
+    return mon->out->len <= OUTPUT_BACKLOG_MAX;
+}
+
 static void on_writable(void *opaque)
 {
     Monitor *mon = opaque;
@@ -48,61 +54,32 @@ static void on_writable(void *opaque)
     if (mon->out->len) {
         flush_output(mon);
     }
-    if (mon->out->len <= OUTPUT_BACKLOG_MAX) {
-        chardev_accept_input(mon->chr);
+    if (!monitor_may_run(mon)) {
+        return;
     }
-}
-
-/* Input. */
-
-static size_t on_can_receive(void *opaque)
-{
-    Monitor *mon = opaque;
-
-    if (mon->out->len > OUTPUT_BACKLOG_MAX) {
-        return 0;
+    if (mon->mode == MONITOR_QMP) {
+        qmp_resume(mon);
+    } else if (mon->editor) {
+        line_editor_resume(mon->editor);
     }
-    return mon->mode == MONITOR_HMP ? line_editor_can_feed(mon->editor) : RECEIVE_CHUNK;
+    chardev_accept_input(mon->chr);
 }
-
-static void on_receive(void *opaque, const uint8_t *buf, size_t len)
-{
-    Monitor *mon = opaque;
-
-    if (mon->mode == MONITOR_HMP) {
-        line_editor_feed(mon->editor, buf, len);
-    } else {
-        qmp_receive(mon, buf, len);
-    }
-}
-
-static void on_event(void *opaque, ChardevEvent event)
-{
-    Monitor *mon = opaque;
-
-    if (event == CHARDEV_OPENED) {
-        g_byte_array_set_size(mon->out, 0);
-        if (mon->mode == MONITOR_QMP) {
-            qmp_open(mon);
-        } else {
-            hmp_open(mon);
-        }
-    } else if (event == CHARDEV_CLOSED) {
-        if (mon->mode == MONITOR_QMP) {
-            qmp_close(mon);
-        }
-        g_byte_array_set_size(mon->out, 0);
-    }
-}
-
-static const ChardevFrontend monitor_frontend = {
-    .can_receive = on_can_receive,
-    .receive = on_receive,
-    .event = on_event,
-    .writable = on_writable,
-};
 
 /* The line editor's side of an HMP monitor. */
+
+/* A terminal in raw mode wants both characters at the end of a line. */
+static void write_lines(Monitor *mon, const GString *text)
+{
+    g_autoptr(GString) out = g_string_sized_new(text->len + 64);
+
+    for (const char *p = text->str; *p; p++) {
+        if (*p == '\n') {
+            g_string_append_c(out, '\r');
+        }
+        g_string_append_c(out, *p);
+    }
+    monitor_write(mon, out->str, out->len);
+}
 
 static void on_line(void *opaque, const char *line)
 {
@@ -113,16 +90,7 @@ static void on_line(void *opaque, const char *line)
     if (!hmp_run_line(mon, line, out, &error)) {
         g_string_append_printf(out, "Error: %s\n", error->message);
     }
-    for (char *p = out->str; *p;) { /* a terminal in raw mode wants both */
-        size_t len = strcspn(p, "\n");
-
-        monitor_write(mon, p, len);
-        p += len;
-        if (*p == '\n') {
-            monitor_write(mon, "\r\n", 2);
-            p++;
-        }
-    }
+    write_lines(mon, out);
 }
 
 static GPtrArray *on_complete(void *opaque, const char *line)
@@ -135,10 +103,109 @@ static void on_screen(void *opaque, const char *buf, size_t len)
     monitor_write(opaque, buf, len);
 }
 
+static bool on_ready(void *opaque)
+{
+    return monitor_may_run(opaque);
+}
+
+static void on_room(void *opaque)
+{
+    Monitor *mon = opaque;
+
+    chardev_accept_input(mon->chr);
+}
+
 static const LineEditorOps editor_ops = {
     .line = on_line,
     .complete = on_complete,
     .output = on_screen,
+    .ready = on_ready,
+    .room = on_room,
+};
+
+/* Greets a client and gives it an editor, or shows it the prompt again. */
+static void hmp_attend(Monitor *mon)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (mon->editor) {
+        line_editor_redraw(mon->editor);
+        return;
+    }
+    hmp_greet(mon);
+    mon->editor = line_editor_new(PROMPT, &editor_ops, mon, &error);
+    if (!mon->editor) {
+        g_autoptr(GString) text = g_string_new(NULL);
+
+        g_string_printf(text, "Error: %s\n", error->message);
+        write_lines(mon, text);
+    }
+}
+
+/* Input. */
+
+static size_t on_can_receive(void *opaque)
+{
+    Monitor *mon = opaque;
+
+    if (mon->mode == MONITOR_QMP) {
+        return qmp_can_receive(mon) ? RECEIVE_CHUNK : 0;
+    }
+    return mon->editor ? line_editor_can_feed(mon->editor) : RECEIVE_CHUNK;
+}
+
+static void on_receive(void *opaque, const uint8_t *buf, size_t len)
+{
+    Monitor *mon = opaque;
+
+    if (mon->mode == MONITOR_QMP) {
+        qmp_receive(mon, buf, len);
+    } else if (mon->editor) {
+        line_editor_feed(mon->editor, buf, len);
+    }
+}
+
+static void hmp_event(Monitor *mon, ChardevEvent event)
+{
+    switch (event) {
+    case CHARDEV_OPENED:
+        if (chardev_has_focus(mon->chr)) {
+            hmp_attend(mon);
+        }
+        break;
+    case CHARDEV_FOCUS:
+        hmp_attend(mon);
+        break;
+    case CHARDEV_CLOSED:
+        g_clear_pointer(&mon->editor, line_editor_free);
+        mon->cpu = 0;
+        break;
+    case CHARDEV_BREAK:
+        break;
+    }
+}
+
+static void on_event(void *opaque, ChardevEvent event)
+{
+    Monitor *mon = opaque;
+
+    if (event == CHARDEV_OPENED || event == CHARDEV_CLOSED) {
+        g_byte_array_set_size(mon->out, 0);
+    }
+    if (mon->mode == MONITOR_HMP) {
+        hmp_event(mon, event);
+    } else if (event == CHARDEV_OPENED) {
+        qmp_open(mon);
+    } else if (event == CHARDEV_CLOSED) {
+        qmp_close(mon);
+    }
+}
+
+static const ChardevFrontend monitor_frontend = {
+    .can_receive = on_can_receive,
+    .receive = on_receive,
+    .event = on_event,
+    .writable = on_writable,
 };
 
 /* Life. */
@@ -149,7 +216,7 @@ static void monitor_free(gpointer opaque)
 
     chardev_set_frontend(mon->chr, NULL, NULL);
     line_editor_free(mon->editor);
-    qmp_framer_free(mon->framer);
+    qmp_close(mon);
     g_byte_array_unref(mon->out);
     g_free(mon);
 }
@@ -161,10 +228,21 @@ MonitorHub *monitor_hub_new(Machine *machine)
 
     hub->machine = machine;
     hub->monitors = g_ptr_array_new_with_free_func(monitor_free);
+    hub->chardevs = g_ptr_array_new_with_free_func((GDestroyNotify)chardev_free);
     hub->commands = monitor_commands_load(&error);
     g_assert_no_error(error); /* two commands with one name: found by the first test that starts */
     monitor_hub_watch_machine(hub);
     return hub;
+}
+
+/* The last answers and events, and the line end behind "quit". */
+static void finish_output(Monitor *mon)
+{
+    if (mon->editor) {
+        line_editor_flush(mon->editor);
+    }
+    chardev_write_all(mon->chr, mon->out->data, mon->out->len);
+    g_byte_array_set_size(mon->out, 0);
 }
 
 void monitor_hub_free(MonitorHub *hub)
@@ -173,18 +251,17 @@ void monitor_hub_free(MonitorHub *hub)
         return;
     }
     machine_set_event_handler(hub->machine, NULL, NULL);
-    for (guint i = 0; i < hub->monitors->len; i++) { /* the last answers and events */
-        Monitor *mon = hub->monitors->pdata[i];
-
-        chardev_write_all(mon->chr, mon->out->data, mon->out->len);
-        g_byte_array_set_size(mon->out, 0);
+    machine_set_watched(hub->machine, false);
+    for (guint i = 0; i < hub->monitors->len; i++) {
+        finish_output(hub->monitors->pdata[i]);
     }
     g_ptr_array_unref(hub->monitors);
+    g_ptr_array_unref(hub->chardevs);
     g_ptr_array_unref(hub->commands);
     g_free(hub);
 }
 
-bool monitor_hub_add(MonitorHub *hub, Chardev *chr, MonitorMode mode, GError **error)
+void monitor_hub_add(MonitorHub *hub, Chardev *chr, MonitorMode mode)
 {
     Monitor *mon = g_new0(Monitor, 1);
 
@@ -192,17 +269,9 @@ bool monitor_hub_add(MonitorHub *hub, Chardev *chr, MonitorMode mode, GError **e
     mon->mode = mode;
     mon->chr = chr;
     mon->out = g_byte_array_new();
-    if (mode == MONITOR_HMP) {
-        mon->editor = line_editor_new("(tessera) ", &editor_ops, mon, error);
-        if (!mon->editor) {
-            g_byte_array_unref(mon->out);
-            g_free(mon);
-            return false;
-        }
-    }
     g_ptr_array_add(hub->monitors, mon);
+    machine_set_watched(hub->machine, true);
     chardev_set_frontend(chr, &monitor_frontend, mon);
-    return true;
 }
 
 bool monitor_hub_hmp(MonitorHub *hub, const char *line, unsigned cpu, GString *out, GError **error)

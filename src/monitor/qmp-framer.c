@@ -5,7 +5,8 @@
 /*
  * Only brackets, strings and escapes are looked at: whether the text is JSON the parser says. A byte
  * 0xff, which JSON cannot contain, throws away what came so far: clients that do not know in which
- * state they found the stream begin with it.
+ * state they found the stream begin with it. People who type commands use '...' for strings, as QEMU
+ * allows; they are handed on in JSON's quotation marks.
  */
 struct QmpFramer {
     void (*value)(void *opaque, const char *text, size_t len);
@@ -13,9 +14,10 @@ struct QmpFramer {
     void *opaque;
     GByteArray *text;
     unsigned depth;
-    bool in_string;
-    bool escaped;
+    uint8_t quote; /* ' or " within a string, otherwise 0 */
+    bool escaped;  /* the byte before was a backslash in a string */
     bool skipping; /* up to the end of the line, after garbage */
+    bool called;   /* a callback was called */
 };
 
 QmpFramer *qmp_framer_new(void (*value)(void *opaque, const char *text, size_t len),
@@ -38,59 +40,76 @@ void qmp_framer_free(QmpFramer *f)
     }
 }
 
+/* A long command's memory goes back at once: many clients may have sent one once. */
 static void start_over(QmpFramer *f)
 {
-    g_byte_array_set_size(f->text, 0);
+    g_byte_array_unref(f->text);
+    f->text = g_byte_array_new();
     f->depth = 0;
-    f->in_string = false;
+    f->quote = 0;
     f->escaped = false;
 }
 
-static void reject(QmpFramer *f, const char *why)
+static void reject(QmpFramer *f, uint8_t byte, const char *why)
 {
     start_over(f);
-    f->skipping = true;
+    f->skipping = byte != '\n';
+    f->called = true;
     f->garbage(f->opaque, why);
 }
 
 static void finish(QmpFramer *f)
 {
-    /* The callback may feed no bytes, so that the text stays as it is while it runs. */
+    f->called = true;
     f->value(f->opaque, (const char *)f->text->data, f->text->len);
     start_over(f);
 }
 
+static void keep(QmpFramer *f, uint8_t byte)
+{
+    g_byte_array_append(f->text, &byte, 1);
+}
+
+/* Turns '...' into "...": a " within needs a backslash then, and \' needs none. */
 static void feed_in_string(QmpFramer *f, uint8_t byte)
 {
-    if (f->escaped) {
+    if (byte < 0x20) {
+        reject(f, byte, "JSON parse error, a string is not closed before the end of its line");
+    } else if (f->escaped) {
         f->escaped = false;
+        if (byte != '\'') {
+            keep(f, '\\');
+        }
+        keep(f, byte);
     } else if (byte == '\\') {
         f->escaped = true;
-    } else if (byte == '"') {
-        f->in_string = false;
+    } else if (byte == f->quote) {
+        f->quote = 0;
+        keep(f, '"');
+    } else {
+        if (byte == '"') {
+            keep(f, '\\');
+        }
+        keep(f, byte);
     }
 }
 
 static void feed_structure(QmpFramer *f, uint8_t byte)
 {
-    switch (byte) {
-    case '"':
-        f->in_string = true;
-        break;
-    case '{':
-    case '[':
+    if (byte == '"' || byte == '\'') {
+        f->quote = byte;
+        keep(f, '"');
+        return;
+    }
+    keep(f, byte);
+    if (byte == '{' || byte == '[') {
         if (++f->depth > QMP_DEPTH_MAX) {
-            reject(f, "JSON is nested too deeply");
+            reject(f, byte, "JSON nesting depth limit exceeded");
         }
-        break;
-    case '}':
-    case ']':
+    } else if (byte == '}' || byte == ']') {
         if (--f->depth == 0) {
             finish(f);
         }
-        break;
-    default:
-        break;
     }
 }
 
@@ -104,34 +123,28 @@ static void feed_byte(QmpFramer *f, uint8_t byte)
     if (byte == 0xff) {
         start_over(f);
         f->skipping = false;
-        return;
-    }
-    if (f->skipping) {
+    } else if (f->skipping) {
         f->skipping = byte != '\n';
+    } else if (f->depth == 0 && is_blank(byte)) {
         return;
-    }
-    if (f->depth == 0 && byte != '{' && byte != '[') {
-        if (!is_blank(byte)) {
-            reject(f, "Invalid JSON syntax: a command is an object, {\"execute\": ...}");
-            f->skipping = byte != '\n';
-        }
-        return;
-    }
-    if (f->text->len >= QMP_VALUE_MAX) {
-        reject(f, "the command is longer than 1 MiB");
-        return;
-    }
-    g_byte_array_append(f->text, &byte, 1);
-    if (f->in_string) {
+    } else if (f->depth == 0 && byte != '{' && byte != '[') {
+        reject(f, byte, "JSON parse error, expecting value: a command is {\"execute\": NAME}");
+    } else if (f->text->len >= QMP_VALUE_MAX) {
+        reject(f, byte, "JSON token size limit exceeded: a command has 1 MiB at most");
+    } else if (f->quote) {
         feed_in_string(f, byte);
     } else {
         feed_structure(f, byte);
     }
 }
 
-void qmp_framer_feed(QmpFramer *f, const uint8_t *buf, size_t len)
+size_t qmp_framer_feed(QmpFramer *f, const uint8_t *buf, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        feed_byte(f, buf[i]);
+    size_t done = 0;
+
+    f->called = false;
+    while (done < len && !f->called) {
+        feed_byte(f, buf[done++]);
     }
+    return done;
 }

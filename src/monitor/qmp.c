@@ -26,14 +26,11 @@
 
 static void send_object(Monitor *mon, json_t *object)
 {
-    g_autofree char *copy = NULL;
-    char *text = json_dumps(object, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *text = json_dumps(object, 0);
+    g_autofree char *line = g_strconcat(text, "\r\n", NULL);
 
-    if (text) {
-        copy = g_strconcat(text, "\r\n", NULL);
-        monitor_write(mon, copy, strlen(copy));
-        free(text);
-    }
+    monitor_write(mon, line, strlen(line));
+    free(text);
     json_decref(object);
 }
 
@@ -46,17 +43,19 @@ static void respond(Monitor *mon, json_t *body, json_t *id)
     send_object(mon, body);
 }
 
+/* A message may quote a file name: what is not UTF-8 in it is replaced. */
 static void respond_error(Monitor *mon, const char *class, const char *text, json_t *id)
 {
-    respond(mon, json_pack("{s:{s:s,s:s}}", "error", "class", class, "desc", text), id);
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+
+    respond(mon, json_pack("{s:{s:s,s:s}}", "error", "class", class, "desc", valid), id);
 }
 
 /* QEMU has few classes; what a client can act upon is in them. */
 static const char *class_of(const MonitorCommand *cmd, const GError *error)
 {
-    bool on_device = cmd->qmp && g_str_has_prefix(cmd->qmp, "device_");
-
-    if (on_device && g_error_matches(error, TESSERA_ERROR, TESSERA_ERROR_NOT_FOUND)) {
+    if (g_strcmp0(cmd->qmp, "device_del") == 0 &&
+        g_error_matches(error, TESSERA_ERROR, TESSERA_ERROR_NOT_FOUND)) {
         return "DeviceNotFound";
     }
     return "GenericError";
@@ -69,17 +68,41 @@ static void send_greeting(Monitor *mon)
                                "tessera " TESSERA_VERSION, "capabilities"));
 }
 
+/* What is wrong with the arguments of qmp_capabilities; NULL: nothing. A new string. */
+static char *check_capabilities(const json_t *args)
+{
+    const json_t *enable = json_object_get(args, "enable");
+    const json_t *first = json_array_get(enable, 0);
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)args, key, value) {
+        if (strcmp(key, "enable") != 0) {
+            return g_strdup_printf("Parameter '%s' is unexpected", key);
+        }
+    }
+    if (enable && !json_is_array(enable)) {
+        return g_strdup("Invalid parameter type for 'enable', expected: array");
+    }
+    if (first && json_is_string(first)) {
+        return g_strdup_printf("Capability '%s' not available: the greeting offers none",
+                               json_string_value(first));
+    }
+    return first ? g_strdup("Invalid parameter type for 'enable[0]', expected: string") : NULL;
+}
+
 static void negotiate(Monitor *mon, json_t *args, json_t *id)
 {
-    json_t *enable = json_object_get(args, "enable");
+    g_autofree char *wrong = NULL;
 
     if (mon->negotiated) {
         respond_error(mon, "CommandNotFound",
                       "Capabilities negotiation is already complete, command ignored", id);
         return;
     }
-    if (enable && (!json_is_array(enable) || json_array_size(enable))) {
-        respond_error(mon, "GenericError", "this server offers no capabilities to enable", id);
+    wrong = check_capabilities(args);
+    if (wrong) {
+        respond_error(mon, "GenericError", wrong, id);
         return;
     }
     mon->negotiated = true;
@@ -145,30 +168,31 @@ static void execute(Monitor *mon, const char *name, json_t *args, json_t *id)
     run_command(mon, cmd, args, id);
 }
 
-/* The members of a command object, as far as they are there: a sentence about the first wrong one. */
-static const char *check_shape(json_t *object, json_t **ret_args)
+/* The members of a command object: a new string about the first that is wrong, NULL if none is. */
+static char *check_shape(json_t *object, json_t **ret_args)
 {
     const char *key;
     json_t *value;
 
     if (!json_is_object(object)) {
-        return "QMP input must be a JSON object";
+        return g_strdup("QMP input must be a JSON object");
     }
     json_object_foreach(object, key, value) {
         if (strcmp(key, "execute") == 0) {
             if (!json_is_string(value)) {
-                return "QMP input member 'execute' must be a string";
+                return g_strdup("QMP input member 'execute' must be a string");
             }
         } else if (strcmp(key, "arguments") == 0) {
             if (!json_is_object(value)) {
-                return "QMP input member 'arguments' must be an object";
+                return g_strdup("QMP input member 'arguments' must be an object");
             }
             *ret_args = value;
         } else if (strcmp(key, "id") != 0) {
-            return "QMP input has a member that is none of 'execute', 'arguments', 'id'";
+            return g_strdup_printf("QMP input member '%s' is unexpected", key);
         }
     }
-    return json_object_get(object, "execute") ? NULL : "QMP input lacks member 'execute'";
+    return json_object_get(object, "execute") ? NULL
+                                              : g_strdup("QMP input lacks member 'execute'");
 }
 
 static void on_value(void *opaque, const char *text, size_t len)
@@ -178,7 +202,7 @@ static void on_value(void *opaque, const char *text, size_t len)
     json_t *object = json_loadb(text, len, JSON_REJECT_DUPLICATES, &parse_error);
     json_t *none = json_object();
     json_t *args = none;
-    const char *wrong;
+    g_autofree char *wrong = NULL;
 
     if (!object) {
         g_autofree char *why = g_strdup_printf("JSON parse error, %s", parse_error.text);
@@ -204,22 +228,51 @@ void qmp_open(Monitor *mon)
 {
     qmp_close(mon);
     mon->framer = qmp_framer_new(on_value, on_garbage, mon);
+    mon->in = g_byte_array_new();
     send_greeting(mon);
 }
 
 void qmp_close(Monitor *mon)
 {
     g_clear_pointer(&mon->framer, qmp_framer_free);
+    g_clear_pointer(&mon->in, g_byte_array_unref);
     mon->negotiated = false;
     mon->dropped = 0;
-    g_byte_array_set_size(mon->out, 0);
+    mon->cpu = 0;
+}
+
+/* Commands that came together are run one by one: the answers of each may be more than enough. */
+static void run_pending(Monitor *mon)
+{
+    while (mon->in->len && monitor_may_run(mon)) {
+        size_t done = qmp_framer_feed(mon->framer, mon->in->data, mon->in->len);
+
+        g_byte_array_remove_range(mon->in, 0, (guint)done);
+    }
+}
+
+bool qmp_can_receive(const Monitor *mon)
+{
+    return monitor_may_run(mon) && (!mon->in || !mon->in->len);
 }
 
 void qmp_receive(Monitor *mon, const uint8_t *buf, size_t len)
 {
     if (mon->framer) {
-        qmp_framer_feed(mon->framer, buf, len);
+        g_byte_array_append(mon->in, buf, (guint)len);
+        run_pending(mon);
     }
+}
+
+/* Events. */
+
+static void tell_of_dropped(Monitor *mon)
+{
+    json_t *event = monitor_event_new("X_EVENTS_DROPPED",
+                                      json_pack("{s:I}", "count", (json_int_t)mon->dropped));
+
+    mon->dropped = 0;
+    send_object(mon, event);
 }
 
 void qmp_emit(Monitor *mon, const json_t *event)
@@ -231,5 +284,18 @@ void qmp_emit(Monitor *mon, const json_t *event)
         mon->dropped++;
         return;
     }
+    if (mon->dropped) {
+        tell_of_dropped(mon);
+    }
     send_object(mon, json_incref((json_t *)event));
+}
+
+void qmp_resume(Monitor *mon)
+{
+    if (mon->dropped) {
+        tell_of_dropped(mon);
+    }
+    if (mon->framer) {
+        run_pending(mon);
+    }
 }

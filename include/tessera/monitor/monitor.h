@@ -19,8 +19,20 @@ typedef enum MonitorMode { MONITOR_HMP, MONITOR_QMP } MonitorMode;
 MonitorHub *monitor_hub_new(Machine *machine);
 void monitor_hub_free(MonitorHub *hub); /* ends all monitors; NULL is allowed */
 
-/** monitor_hub_add() - a monitor on @chr (not owned, outlives the hub; becomes its front end) */
-bool monitor_hub_add(MonitorHub *hub, Chardev *chr, MonitorMode mode, GError **error);
+/**
+ * monitor_hub_add() - a monitor on @chr (not owned, outlives the hub; becomes its front end)
+ *
+ * From now on a machine that fails stays, to be looked at: machine_set_watched().
+ */
+void monitor_hub_add(MonitorHub *hub, Chardev *chr, MonitorMode mode);
+
+/**
+ * monitor_hub_add_configured() - those that the machine's command line asks for
+ *
+ * -monitor and -qmp, whose back ends the hub owns, and the one that shares the serial port's.
+ * Errors: a back end that cannot be opened.
+ */
+bool monitor_hub_add_configured(MonitorHub *hub, GError **error);
 
 /**
  * monitor_hub_hmp() - runs one HMP line without a monitor (human-monitor-command, tests)
