@@ -102,6 +102,35 @@ static void test_more_writes_than_the_ring_holds(void **state)
     guest_free(guest);
 }
 
+/* The host itself looks at a region that demands the flush, while the guest makes no exit. */
+static void test_flush_before_the_host_looks(void **state)
+{
+    Guest *guest = guest_new(1);
+    Recorder *d = recorder_new(guest, guest->root, BASE, 0x1000, 0);
+    Recorder *other = recorder_new(guest, guest->root, OTHER, 0x1000, 0);
+    Order order = {.queued = {d}};
+    const uint64_t written = OPS_SHARED_BASE + offsetof(OpsShared, buffer);
+    uint32_t value;
+
+    edit(memory_region_add_coalescing(d->region, 0, 0x1000, EDIT_ERROR));
+    memory_region_set_flush_coalesced(other->region, true);
+    other->hook = note_order;
+    other->opaque = &order;
+    GUEST_OPS(guest, 0, DO(OP_WRITE, 4, BASE, 1), DO(OP_WRITE, 4, BASE + 4, 2),
+              DO(OP_WRITE, 8, written, 1), DO_USER(OP_SPIN, 0, 0, 0));
+    guest_start(guest);
+    guest_wait_shared(guest, (volatile uint64_t *)guest->shared->buffer, 1);
+    assert_int_equal(
+        address_space_read(guest->memory, OTHER, MEMTXATTRS_NONE, &value, sizeof(value)), MEMTX_OK);
+    assert_int_equal(order.seen[0], 2);
+    guest->shared->stop = 1;
+    guest_finish(guest);
+    assert_int_equal(d->count, 2);
+    recorder_free(other);
+    recorder_free(d);
+    guest_free(guest);
+}
+
 static void test_nothing_is_queued_after_clearing(void **state)
 {
     Guest *guest = guest_new(1);
@@ -127,6 +156,7 @@ int main(void)
         cmocka_unit_test(test_queued_writes_arrive_before_the_next_exit),
         cmocka_unit_test(test_a_read_comes_after_queued_writes),
         cmocka_unit_test(test_more_writes_than_the_ring_holds),
+        cmocka_unit_test(test_flush_before_the_host_looks),
         cmocka_unit_test(test_nothing_is_queued_after_clearing),
     };
 
