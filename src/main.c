@@ -15,9 +15,14 @@
 /*
  * A thread's stack is smaller than a huge page: where the host hands these out without being asked
  * (transparent_hugepage "always"), the first touch of a usual stack of 8 MiB would make 2 MiB
- * resident, and clear them, for each thread.
+ * resident, and clear them, for each thread. Sanitizers keep their own data in it and need it all:
+ * with less pthread_create() fails.
  */
+#ifdef TESSERA_SANITIZE
+#define THREAD_STACK_BYTES (8u << 20)
+#else
 #define THREAD_STACK_BYTES (512u << 10)
+#endif
 
 static void limit_thread_stacks(void)
 {
