@@ -45,8 +45,7 @@ report $? test_wide_write_is_not_for_the_reset_register
 for signal in TERM INT HUP; do
     for words in spin halt; do
         start "say=up $words" -serial stdio
-        wait_for up
-        kill "-$signal" "$pid"
+        wait_for up && kill "-$signal" "$pid"
         finish
         [ $status = $((128 + $(kill -l "$signal"))) ]
         report $? "test_sig${signal,,}_while_guest_does_$words"
@@ -55,17 +54,16 @@ done
 
 start "say=up exit=1" -serial stdio -S -machine "dump-memory-map=$dir/map"
 wait_for "slot 0" "$dir/map"
-sleep 0.2
-[ ! -s "$dir/out" ] && kill -0 "$pid"
+for ((i = 0; i < 4; i++)); do moment; done
+[ ! -s "$dir/out" ] && is_up
 report $? test_stopped_machine_does_not_run
-kill "$pid"
+is_up && kill "$pid"
 finish
 [ $status = 143 ] && [ ! -s "$dir/out" ]
 report $? test_sigterm_ends_a_stopped_machine
 
 start "say=up button exit=5" -serial stdio
-wait_for up
-kill -PWR "$pid"
+wait_for up && kill -PWR "$pid"
 finish
 [ $status = 11 ] && says "button pressed"
 report $? test_sigpwr_presses_the_power_button

@@ -5,8 +5,13 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 : "${TESSERA:=$top/build/tessera}" "${TESSERA_PAYLOADS:=$top/build/gcc/tests/guest/payloads}"
 dir=$(mktemp -d)
 n=0
-pids=()
-trap 'for pid in "${pids[@]}"; do kill -9 "$pid" 2>/dev/null; done; rm -rf "$dir"' EXIT
+pid=                            # of the program that start() started and finish() has not waited for
+trap '[ -z "$pid" ] || kill -9 "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
+
+# A pipe that nobody writes to: to wait a moment without a process for it. Thousands of those would
+# wear out the numbers of processes, and a kill might meet another one.
+mkfifo "$dir/idle"
+exec {idle}<>"$dir/idle"
 
 report()                        # report STATUS NAME: a test's result, and what was said if not ok
 {
@@ -65,25 +70,40 @@ start()
     "$TESSERA" -nodefaults -m 2M -kernel "$TESSERA_PAYLOADS/pc.elf" -append "$words" "$@" \
         >"$dir/out" 2>"$dir/err" </dev/null &
     pid=$!
-    pids+=("$pid")
 }
 
-finish()                        # waits for the started one; sets status
+is_up()                         # has the started program not ended yet?
 {
-    ( sleep 60; kill -9 "$pid" ) >/dev/null 2>&1 &
-    local guard=$!
-    wait "$pid" 2>/dev/null
-    status=$?
-    kill "$guard" 2>/dev/null
-    wait "$guard" 2>/dev/null
+    kill -0 "$pid" 2>/dev/null
 }
 
-wait_for()                      # wait_for TEXT [FILE]: until a line is there; fails after a while
+moment()
+{
+    read -rt 0.05 -u "$idle" || :
+}
+
+finish()                        # waits for the started one, a minute at most; sets status
 {
     local i
     for ((i = 0; i < 1200; i++)); do
-        grep -qF -- "$1" "${2:-$dir/out}" 2>/dev/null && return 0
-        sleep 0.05
+        is_up || break
+        moment
+    done
+    ! is_up || kill -9 "$pid"
+    wait "$pid" 2>/dev/null
+    status=$?
+    pid=
+}
+
+wait_for()                      # wait_for TEXT [FILE]: until it is there; fails after a minute
+{
+    local i text file=${2:-$dir/out}
+    for ((i = 0; i < 1200; i++)); do
+        text=()
+        [ ! -e "$file" ] || mapfile -d '' text <"$file"
+        [[ ${text[0]-} != *"$1"* ]] || return 0
+        is_up || return 1
+        moment
     done
     return 1
 }
