@@ -265,6 +265,24 @@ void machine_system_powerdown(Machine *machine)
     emit(machine, MACHINE_EVENT_POWERDOWN, MACHINE_CAUSE_HOST);
 }
 
+static void serve(Machine *machine, unsigned requests);
+
+/*
+ * Until all vCPUs stood still others may have asked for something too. A second reset was meant for
+ * the machine that this one ends, and anything else comes before a reset. Returns: it did.
+ */
+static bool serve_late_requests(Machine *machine)
+{
+    unsigned late;
+
+    hold_time(machine);
+    late = atomic_exchange(&machine->run.requests, 0) & ~REQUEST_RESET;
+    if (late) {
+        serve(machine, late);
+    }
+    return late;
+}
+
 static void serve_reset(Machine *machine)
 {
     static const char *const causes[] = {
@@ -275,6 +293,9 @@ static void serve_reset(Machine *machine)
     unsigned cause = atomic_load(&machine->run.reset_cause);
 
     log_item(LOG_RESET, "reset: %s", causes[cause] ? causes[cause] : "other");
+    if (serve_late_requests(machine)) {
+        return;
+    }
     if (machine->run.no_reboot) {
         end(machine, EXIT_STATUS_POWEROFF, cause);
     } else {
@@ -282,13 +303,8 @@ static void serve_reset(Machine *machine)
     }
 }
 
-static gboolean on_wakeup(gint fd, GIOCondition condition, gpointer opaque)
+static void serve(Machine *machine, unsigned requests)
 {
-    Machine *machine = opaque;
-    unsigned requests;
-
-    event_notifier_test_and_clear(&machine->run.wakeup);
-    requests = atomic_exchange(&machine->run.requests, 0);
     if (requests & REQUEST_FAILED) {
         fail(machine);
     } else if (requests & REQUEST_EXIT) {
@@ -299,6 +315,14 @@ static gboolean on_wakeup(gint fd, GIOCondition condition, gpointer opaque)
     } else if (requests & REQUEST_RESET) {
         serve_reset(machine);
     }
+}
+
+static gboolean on_wakeup(gint fd, GIOCondition condition, gpointer opaque)
+{
+    Machine *machine = opaque;
+
+    event_notifier_test_and_clear(&machine->run.wakeup);
+    serve(machine, atomic_exchange(&machine->run.requests, 0));
     return G_SOURCE_CONTINUE;
 }
 
