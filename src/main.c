@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* tessera: command line -> MachineConfig -> Machine -> exit status. */
+#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "tessera/chardev/chardev.h"
 #include "tessera/machine/config.h"
@@ -36,11 +38,26 @@ static void limit_thread_stacks(void)
     }
 }
 
+/*
+ * Started with one of them closed, the first file we open would be standard input or output: the
+ * serial port would talk to an eventfd, a log or a disk image.
+ */
+static void fill_standard_fds(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        /* open() takes the lowest free one, which is @fd: those below are open by now. */
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0) {
+            return;
+        }
+    }
+}
+
 /* Before any thread exists: signals are read by the main loop, and one malloc arena serves all. */
 static void prepare_process(void)
 {
     sigset_t signals;
 
+    fill_standard_fds();
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
