@@ -67,6 +67,13 @@ static bool use_backend(Machine *machine, GError **error)
                     id, memory_backend_size(backend), machine->config->ram_size);
         return false;
     }
+    if (memory_backend_readonly(backend)) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "-machine memory-backend=%s: the object is readonly=on, and boot RAM is written "
+                    "to; leave readonly out (share=off keeps the file as it is)",
+                    id);
+        return false;
+    }
     if (!memory_backend_claim(backend, "-machine", error)) {
         return false;
     }
@@ -302,8 +309,10 @@ bool machine_dump_memory_map(Machine *machine, const char *path, GError **error)
     kvm_dump_slots(machine->kvm, text);
     memory_system_unlock(machine->ms);
     if (strcmp(path, "-") == 0) {
-        fwrite(text->str, 1, text->len, stdout);
-        fflush(stdout);
+        if (fwrite(text->str, 1, text->len, stdout) < text->len || fflush(stdout) != 0) {
+            error_set_errno(error, errno, "-machine dump-memory-map=-: standard output");
+            return false;
+        }
         return true;
     }
     return write_file(path, text->str, text->len, "dump-memory-map", error);

@@ -13,4 +13,25 @@ status=$?
 [ $status = 3 ] && [ -s "$dir/log" ] && ! grep -q hello "$dir/log"
 report $? test_serial_with_standard_output_closed
 
+timeout 60 "$TESSERA" "${pc[@]}" -append "exit=1" -serial null -machine dump-memory-map=- \
+    >/dev/full 2>"$dir/err" </dev/null
+status=$?
+[ $status = 1 ] && grep -q "dump-memory-map=-: .*No space left" "$dir/err"
+report $? test_map_to_a_full_disk
+
+start "exit=1" -serial "unix:$dir/socket,server=on"
+wait_for "waiting for somebody" "$dir/err"
+kill -TERM "$pid"
+finish
+[ $status = 143 ] && [ ! -e "$dir/socket" ] && grep -q "a signal came before" "$dir/err"
+report $? test_sigterm_while_waiting_for_a_client
+
+truncate -s 2M "$dir/ram"
+for share in on off; do
+    run "exit=1" -machine memory-backend=ram0 \
+        -object "memory-backend-file,id=ram0,size=2M,mem-path=$dir/ram,readonly=on,share=$share"
+    [ $status = 1 ] && grep -q "memory-backend=ram0: .*readonly=on" "$dir/err"
+    report $? "test_boot_ram_that_cannot_be_written_share_$share"
+done
+
 end
