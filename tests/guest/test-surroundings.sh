@@ -34,4 +34,20 @@ for share in on off; do
     report $? "test_boot_ram_that_cannot_be_written_share_$share"
 done
 
+# A guest that resets again and again does not fill the terminal with one sentence.
+cp "$TESSERA_PAYLOADS/pc.elf" "$dir/kernel"
+"$TESSERA" -nodefaults -m 2M -kernel "$dir/kernel" -append "say=up button boots until=9 cf9 exit=1" \
+    -serial stdio >"$dir/out" 2>"$dir/err" </dev/null &
+pid=$!
+pids+=("$pid")
+wait_for up
+rm "$dir/kernel"
+for ((boot = 1; boot < 10; boot++)); do
+    kill -PWR "$pid"
+    wait_for "boot 0x$boot"
+done
+finish
+[ $status = 3 ] && [ "$(wc -l <"$dir/err")" = 1 ] && grep -q "another file has that name" "$dir/err"
+report $? test_replaced_kernel_is_told_once
+
 end

@@ -74,13 +74,21 @@ static void *guest_ram(void *opaque, uint64_t gpa, uint64_t length)
     return address_space_ram_host(pc->memory, gpa, length);
 }
 
-/* A reset goes on with the files that were opened; a user who has built a new kernel should know. */
-static void say_if_replaced(const LinuxBootPlan *plan)
+/*
+ * A reset goes on with the files that were opened; a user who has built a new kernel should know. Once:
+ * a guest resets as often as it likes.
+ */
+static void say_if_replaced(Pc *pc)
 {
-    g_autofree char *sentence = linux_boot_plan_replaced(plan);
+    g_autofree char *sentence = NULL;
 
+    if (pc->said_replaced) {
+        return;
+    }
+    sentence = linux_boot_plan_replaced(pc->plan);
     if (sentence) {
         fprintf(stderr, "tessera: %s\n", sentence);
+        pc->said_replaced = true;
     }
 }
 
@@ -107,7 +115,7 @@ bool pc_boot_load(Pc *pc, GError **error)
     if (!pc->plan) {
         return true;
     }
-    say_if_replaced(pc->plan);
+    say_if_replaced(pc);
     memory_system_lock(pc->context.ms);
     done = linux_boot_plan_load(pc->plan, &guest_memory, pc, error);
     memory_system_unlock(pc->context.ms);

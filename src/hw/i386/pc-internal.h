@@ -44,6 +44,7 @@ struct Pc {
     PcAcpi *acpi;
     LinuxImage *image;   /* NULL: no kernel */
     LinuxBootPlan *plan; /* NULL: no kernel */
+    bool said_replaced;  /* the user knows that the files have new versions */
 };
 
 /* pc-devices.c */
