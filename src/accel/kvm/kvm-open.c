@@ -94,13 +94,18 @@ static void set_open_error(const char *path, int errnum, GError **error)
                         "KVM is busy: cannot open %s; another hypervisor holds this processor's "
                         "virtualization: stop it", path);
         break;
+    case EMFILE:
+    case ENFILE:
+        error_set_errno(error, errnum, "KVM cannot be used: cannot open %s (see 'ulimit -n')",
+                        path);
+        break;
     case EISDIR:
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
                     "KVM is missing: %s is a directory, not a KVM device; the usual one is /dev/kvm",
                     path);
         break;
     default:
-        error_set_errno(error, errnum, "KVM is missing: cannot open %s", path);
+        error_set_errno(error, errnum, "KVM cannot be used: cannot open %s", path);
     }
 }
 
