@@ -19,13 +19,6 @@ status=$?
 [ $status = 1 ] && grep -q "dump-memory-map=-: .*No space left" "$dir/err"
 report $? test_map_to_a_full_disk
 
-start "exit=1" -serial "unix:$dir/socket,server=on"
-wait_for "waiting for somebody" "$dir/err"
-kill -TERM "$pid"
-finish
-[ $status = 143 ] && [ ! -e "$dir/socket" ] && grep -q "a signal came before" "$dir/err"
-report $? test_sigterm_while_waiting_for_a_client
-
 truncate -s 2M "$dir/ram"
 for share in on off; do
     run "exit=1" -machine memory-backend=ram0 \
