@@ -52,6 +52,8 @@ struct ModelVm {
     unsigned rude_calls;
     void (*slot_hook)(ModelVm *vm, void *opaque);
     void *slot_hook_opaque;
+    ModelTranslate *translate;
+    void *translate_opaque;
 };
 
 /* model-vm.c; the model's lock is held */

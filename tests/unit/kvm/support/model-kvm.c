@@ -375,6 +375,15 @@ static ModelVcpu *find_vcpu(ModelVm *vm, int fd)
     return NULL;
 }
 
+static int vcpu_ioctl(ModelVcpu *vcpu, unsigned long req, void *arg)
+{
+    ModelVm *vm = vcpu->vm;
+
+    return req == KVM_TRANSLATE && vm->translate
+               ? vm->translate(vm, vcpu->id, arg, vm->translate_opaque)
+               : model_vcpu_ioctl(vcpu, req, arg);
+}
+
 int __wrap_kvm_vcpu_ioctl(Kvm *kvm, int vcpu_fd, unsigned long req, void *arg)
 {
     ModelVcpu *vcpu;
@@ -388,7 +397,7 @@ int __wrap_kvm_vcpu_ioctl(Kvm *kvm, int vcpu_fd, unsigned long req, void *arg)
     }
     ret = -enter_call(req);
     if (ret == 0) {
-        ret = vcpu ? model_vcpu_ioctl(vcpu, req, arg) : -EBADF;
+        ret = vcpu ? vcpu_ioctl(vcpu, req, arg) : -EBADF;
     }
     model_unlock();
     return ret;

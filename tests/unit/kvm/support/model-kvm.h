@@ -105,6 +105,14 @@ unsigned model_vm_deletions_while_running(ModelVm *vm);
  */
 void model_vm_set_slot_hook(ModelVm *vm, void (*fn)(ModelVm *vm, void *opaque), void *opaque);
 
+/**
+ * model_vm_set_translate() - what KVM_TRANSLATE answers from now on; NULL: what it did before
+ *
+ * @fn fills @tr from its linear_address and returns the ioctl's value. Called with the model's lock.
+ */
+typedef int ModelTranslate(ModelVm *vm, unsigned cpu, struct kvm_translation *tr, void *opaque);
+void model_vm_set_translate(ModelVm *vm, ModelTranslate *fn, void *opaque);
+
 /* What became of a guest's write. */
 typedef enum ModelWrite {
     MODEL_WRITE_RAM,

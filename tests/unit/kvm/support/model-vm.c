@@ -258,6 +258,14 @@ int model_vm_ioctl(ModelVm *vm, unsigned long req, void *arg)
     }
 }
 
+void model_vm_set_translate(ModelVm *vm, ModelTranslate *fn, void *opaque)
+{
+    model_lock();
+    vm->translate = fn;
+    vm->translate_opaque = opaque;
+    model_unlock();
+}
+
 void model_vm_set_slot_hook(ModelVm *vm, void (*fn)(ModelVm *vm, void *opaque), void *opaque)
 {
     vm->slot_hook = fn;
