@@ -9,6 +9,8 @@
 #   COV=1          count what the tests execute (see cov)
 #   V=1            show the commands
 #   WERROR=0       warnings do not stop the build
+#   STATIC=0|1     link the program with shared libraries, or without (default: without, when every
+#                  library's archive is there and nothing instruments the code)
 #   RUN_IN_RIG=0|1 `make run` here, or in the emulated machine (default: by /proc/cpuinfo)
 #   PREFIX, DESTDIR  where `make install` puts things (default /usr/local)
 
@@ -47,6 +49,19 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS)) $(LIBS_EXTRA)
 endif
 
+# A program that loads no libraries starts a third faster. It stays position-independent. The
+# linker's warnings are about look-ups of users in GLib and libedit (they need shared libraries of
+# this very C library, even then): nothing here calls them. The last three are what libedit needs.
+STATIC_LIBS := $(shell pkg-config --static --libs $(PKGS) 2>/dev/null) $(LIBS_EXTRA) -ltinfo -lbsd -lmd
+STATIC_NEED := rcrt1.o libc.a $(patsubst -l%,lib%.a,$(filter -l%,$(STATIC_LIBS)))
+STATIC_LACK  = $(shell for f in $(STATIC_NEED); do [ -e "$$($(CC) -print-file-name=$$f)" ] || echo $$f; done)
+ifneq ($(SAN)$(filter 1,$(COV)),)
+override STATIC := 0
+endif
+STATIC ?= $(if $(STATIC_LACK),0,1)
+STATIC := $(STATIC)
+PROGRAM_LIBS := $(if $(filter 1,$(STATIC)),-static-pie -Wl$(comma)--no-warnings $(STATIC_LIBS),$(PKG_LIBS))
+
 SAN_FLAGS    := $(if $(SAN),-fsanitize=$(SAN))
 SAN_DEFINES  := $(if $(SAN),-DTESSERA_SANITIZE) $(if $(findstring thread,$(SAN)),-DTESSERA_TSAN)
 CPPFLAGS_ALL := -D_GNU_SOURCE -Iinclude $(PKG_CFLAGS) $(CPPFLAGS)
@@ -70,9 +85,9 @@ all: $(INSTALLED)
 
 # Registered classes live in a linker section, which an archive member that nobody names would
 # not bring along: the program links the objects themselves, unit tests the archive.
-$B/tessera: $(MAIN_OBJS) $(LIB_OBJS) $B/flags
+$B/tessera: $(MAIN_OBJS) $(LIB_OBJS) $B/flags $B/program-libs
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(MAIN_OBJS) $(LIB_OBJS) $(PKG_LIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(MAIN_OBJS) $(LIB_OBJS) $(PROGRAM_LIBS)
 
 # By rename: a program that runs meanwhile keeps its own.
 .PHONY: build/tessera
@@ -95,6 +110,11 @@ $B/flags: FORCE
 	$(Q)mkdir -p $(@D)
 	$(Q)echo '$(BUILT_WITH)' | cmp -s - $@ || echo '$(BUILT_WITH)' > $@
 	$(Q)echo '$(LIB_SRCS)' | cmp -s - $B/sources || { rm -f $B/libtessera.a $B/tessera; echo '$(LIB_SRCS)' > $B/sources; }
+
+# Linked with other libraries, the program is not to be compiled again.
+$B/program-libs: FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)echo '$(PROGRAM_LIBS)' | cmp -s - $@ || echo '$(PROGRAM_LIBS)' > $@
 
 # What the targets below need beside a compiler. They start make again after it, with a job for
 # each processor unless told otherwise.

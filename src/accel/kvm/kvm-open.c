@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -58,17 +59,35 @@ static void set_missing_error(const char *path, int errnum, GError **error)
                 path, g_strerror(errnum), why);
 }
 
+/*
+ * The group's name in this host's own file: where the device's group stands. getgrgid() would load
+ * the libraries of every name service there is, which a statically linked program should not.
+ */
+static char *local_group_name(gid_t gid)
+{
+    FILE *file = fopen("/etc/group", "re");
+    struct group gr, *found = NULL;
+    char buf[4096];
+    char *name = NULL;
+
+    while (file && !name && fgetgrent_r(file, &gr, buf, sizeof(buf), &found) == 0) {
+        name = gr.gr_gid == gid ? g_strdup(gr.gr_name) : NULL;
+    }
+    if (file) {
+        fclose(file);
+    }
+    return name;
+}
+
 /* "of group kvm", as the device's owner is here. */
 static void set_permission_error(const char *path, int errnum, GError **error)
 {
     struct stat st;
-    char buf[1024];
-    struct group gr, *found = NULL;
     g_autofree char *group = NULL;
 
-    if (stat(path, &st) == 0 && (st.st_mode & S_IRGRP) && (st.st_mode & S_IWGRP) && st.st_gid != 0 &&
-        getgrgid_r(st.st_gid, &gr, buf, sizeof(buf), &found) == 0 && found) {
-        group = g_strdup(found->gr_name);
+    if (stat(path, &st) == 0 && (st.st_mode & S_IRGRP) && (st.st_mode & S_IWGRP) &&
+        st.st_gid != 0) {
+        group = local_group_name(st.st_gid);
     }
     g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_SYSTEM,
                 "KVM is not permitted: cannot open %s: %s; join the group %s (usermod -aG %s USER, "
