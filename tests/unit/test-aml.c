@@ -121,6 +121,24 @@ static void test_aml_package_counts_its_elements(void **state)
     assert_memory_equal(many->data, ((guint8[]){0x13, 0x45, 0x10, 0x0b, 0x00, 0x01}), 6);
 }
 
+static void test_aml_int_package_is_a_package_of_ints(void **state)
+{
+    static const uint64_t values[] = {0, 1, 2, 0xffff, 0x10000, 0x100000000, UINT64_MAX};
+    Aml *ints = aml_int_package(values, G_N_ELEMENTS(values));
+    Aml *terms = aml_package();
+    g_autoptr(GByteArray) a = NULL;
+    g_autoptr(GByteArray) b = NULL;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(values); i++)
+        aml_append(terms, aml_int(values[i]));
+    aml_append(ints, aml_string("x"));
+    aml_append(terms, aml_string("x"));
+    a = aml_encode(ints);
+    b = aml_encode(terms);
+    assert_int_equal(a->len, b->len);
+    assert_memory_equal(a->data, b->data, a->len);
+}
+
 static void test_aml_resource_template_ends_with_a_tag(void **state)
 {
     Aml *crs = aml_resource_template();
@@ -588,6 +606,7 @@ int main(void)
         cmocka_unit_test(test_aml_string_and_buffer),
         cmocka_unit_test(test_aml_append_length_edges),
         cmocka_unit_test(test_aml_package_counts_its_elements),
+        cmocka_unit_test(test_aml_int_package_is_a_package_of_ints),
         cmocka_unit_test(test_aml_resource_template_ends_with_a_tag),
         cmocka_unit_test(test_aml_qword_memory_fields_lie_where_the_header_says),
         cmocka_unit_test(test_aml_misuse_asserts),

@@ -8,11 +8,12 @@
 /* Append the low @bytes (1..8) bytes of @value, least significant first. */
 static inline void acpi_put(GByteArray *out, uint64_t value, unsigned bytes)
 {
-    for (unsigned i = 0; i < bytes; i++) {
-        guint8 byte = (guint8)(value >> (8 * i));
+    guint8 le[8];
 
-        g_byte_array_append(out, &byte, 1);
+    for (unsigned i = 0; i < bytes; i++) {
+        le[i] = (guint8)(value >> (8 * i));
     }
+    g_byte_array_append(out, le, bytes);
 }
 
 /* Where the grammar of ACPI 6.4, 20.2 allows a term; also what a block accepts as children. */

@@ -37,13 +37,42 @@ static void emit_opcode(GByteArray *out, unsigned opcode)
     acpi_put(out, opcode & 0xff, 1);
 }
 
-static void emit_block(GByteArray *out, unsigned opcode, const GByteArray *head,
-                       const GByteArray *body)
+/* Bytes of an integer constant behind its opcode; 0: the opcode says it all. */
+static unsigned int_bytes(uint64_t value)
+{
+    if (value <= 1 || value == UINT64_MAX)
+        return 0;
+    return value <= 0xff ? 1 : value <= 0xffff ? 2 : value <= 0xffffffff ? 4 : 8;
+}
+
+static void emit_block(GByteArray *out, unsigned opcode, const GByteArray *body)
 {
     emit_opcode(out, opcode);
-    emit_block_length(out, head->len + body->len);
-    g_byte_array_append(out, head->data, head->len);
+    emit_block_length(out, body->len);
     g_byte_array_append(out, body->data, body->len);
+}
+
+/* A block that begins with an integer term. */
+static void emit_counted_block(GByteArray *out, unsigned opcode, uint64_t count,
+                               const GByteArray *body)
+{
+    emit_opcode(out, opcode);
+    emit_block_length(out, 1 + int_bytes(count) + body->len);
+    aml_emit_int(out, count);
+    g_byte_array_append(out, body->data, body->len);
+}
+
+/* A package of up to 255 elements says their number in a byte; VarPackageOp takes a term. */
+static void emit_package(GByteArray *out, const Aml *term)
+{
+    if (term->count > 0xff) {
+        emit_counted_block(out, 0x13, term->count, term->body);
+        return;
+    }
+    emit_opcode(out, term->opcode);
+    emit_block_length(out, 1 + term->body->len);
+    acpi_put(out, term->count, 1);
+    g_byte_array_append(out, term->body->data, term->body->len);
 }
 
 /*
@@ -58,34 +87,25 @@ static void add_end_tag(GByteArray *descriptors)
 
 static void emit_term(GByteArray *out, Aml *term)
 {
-    g_autoptr(GByteArray) head = g_byte_array_new();
-    unsigned opcode = term->opcode;
-
     switch (term->form) {
+    case AML_FORM_PLAIN:
+        if (term->opcode)
+            emit_opcode(out, term->opcode);
+        /* fallthrough */
     case AML_FORM_LIST:
         g_byte_array_append(out, term->body->data, term->body->len);
-        return;
-    case AML_FORM_PLAIN:
-        if (opcode)
-            emit_opcode(out, opcode);
-        g_byte_array_append(out, term->body->data, term->body->len);
-        return;
+        break;
     case AML_FORM_BLOCK:
+        emit_block(out, term->opcode, term->body);
         break;
     case AML_FORM_PACKAGE:
-        if (term->count <= 0xff) {
-            acpi_put(head, term->count, 1);
-        } else {
-            opcode = 0x13; /* VarPackageOp: the count is an integer term */
-            aml_emit_int(head, term->count);
-        }
+        emit_package(out, term);
         break;
     case AML_FORM_TEMPLATE:
         add_end_tag(term->body);
-        aml_emit_int(head, term->body->len);
+        emit_counted_block(out, term->opcode, term->body->len, term->body);
         break;
     }
-    emit_block(out, opcode, head, term->body);
 }
 
 Aml *aml_new(AmlForm form, unsigned opcode, unsigned is, unsigned takes)
@@ -160,23 +180,14 @@ void aml_emit_path(GByteArray *out, const char *path)
 
 void aml_emit_int(GByteArray *out, uint64_t value)
 {
-    if (value <= 1) {
-        acpi_put(out, value, 1); /* ZeroOp, OneOp */
-    } else if (value == UINT64_MAX) {
-        acpi_put(out, 0xff, 1); /* OnesOp: all 64 bits, for definition blocks of revision 2 on */
-    } else if (value <= 0xff) {
-        acpi_put(out, 0x0a, 1);
-        acpi_put(out, value, 1);
-    } else if (value <= 0xffff) {
-        acpi_put(out, 0x0b, 1);
-        acpi_put(out, value, 2);
-    } else if (value <= 0xffffffff) {
-        acpi_put(out, 0x0c, 1);
-        acpi_put(out, value, 4);
-    } else {
-        acpi_put(out, 0x0e, 1);
-        acpi_put(out, value, 8);
-    }
+    /* BytePrefix, WordPrefix, DWordPrefix, QWordPrefix */
+    static const guint8 prefix[] = {[1] = 0x0a, [2] = 0x0b, [4] = 0x0c, [8] = 0x0e};
+    unsigned bytes = int_bytes(value);
+
+    /* ZeroOp, OneOp; OnesOp: all 64 bits, for definition blocks of revision 2 on */
+    acpi_put(out, bytes ? prefix[bytes] : value, 1);
+    if (bytes)
+        acpi_put(out, value, bytes);
 }
 
 Aml *aml_list(void)
@@ -285,6 +296,16 @@ Aml *aml_eisa_id(const char *text)
 Aml *aml_package(void)
 {
     return aml_new(AML_FORM_PACKAGE, 0x12, AML_IS_DATA, AML_AS_DATA);
+}
+
+Aml *aml_int_package(const uint64_t *values, size_t n)
+{
+    Aml *term = aml_package();
+
+    for (size_t i = 0; i < n; i++)
+        aml_emit_int(term->body, values[i]);
+    term->count = n;
+    return term;
 }
 
 Aml *aml_var_package(Aml *count)

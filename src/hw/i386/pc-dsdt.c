@@ -35,10 +35,9 @@ bool pc_pci_window64(const PcInfo *info, uint64_t *ret_base, uint64_t *ret_size)
 /* \_S5: SLP_TYP for PM1a and PM1b control, two reserved (7.4.2). Only soft-off exists beside S0. */
 static Aml *soft_off(void)
 {
-    Aml *package = aml_package();
+    static const uint64_t values[] = {ACPI_PM_SLP_TYP_S5, 0, 0, 0};
 
-    aml_append(package, aml_int(ACPI_PM_SLP_TYP_S5), aml_int(0), aml_int(0), aml_int(0));
-    return aml_name("\\_S5", package);
+    return aml_name("\\_S5", aml_int_package(values, G_N_ELEMENTS(values)));
 }
 
 /* The windows of the host bridge; what lies in no window is not for PCI (6.2.2, PNP0A03). */
@@ -66,11 +65,9 @@ static Aml *pci_routing(void)
 
     for (unsigned device = 0; device < PCI_DEVICES; device++) {
         for (unsigned pin = 0; pin < PCI_PINS; pin++) {
-            Aml *route = aml_package();
+            const uint64_t route[] = {device << 16 | 0xffff, pin, 0, PC_GSI_PCI_INTX(device, pin)};
 
-            aml_append(route, aml_int(device << 16 | 0xffff), aml_int(pin), aml_int(0),
-                       aml_int(PC_GSI_PCI_INTX(device, pin)));
-            aml_append(table, route);
+            aml_append(table, aml_int_package(route, G_N_ELEMENTS(route)));
         }
     }
     return aml_name("_PRT", table);

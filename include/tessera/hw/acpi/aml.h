@@ -86,6 +86,8 @@ Aml *aml_uuid(const char *text);
 Aml *aml_eisa_id(const char *text);
 /** aml_package - a package; takes data and paths. Beyond 255 elements it becomes a VarPackage. */
 Aml *aml_package(void);
+/** aml_int_package - a package of @n integer constants; more may be appended. */
+Aml *aml_int_package(const uint64_t *values, size_t n);
 /**
  * aml_var_package - a package whose size is the value of @count when it is evaluated (19.6.145);
  * takes at most that many elements, the rest are uninitialized.
