@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 #include "kvm-internal.h"
 #include "tessera/util/error.h"
@@ -198,8 +199,12 @@ bool vcpu_install_kick_handler(GError **error)
 void *vcpu_thread(void *opaque)
 {
     Vcpu *vcpu = opaque;
+    char name[16];
 
     atomic_store(&vcpu->tid, gettid());
+    /* Its own name a thread sets with a system call; anybody else's through /proc. */
+    snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
+    pthread_setname_np(pthread_self(), name);
     rcu_thread_register();
     if (wait_released(vcpu)) {
         run_loop(vcpu);
@@ -359,15 +364,24 @@ static void tell_guest_of_pause(VcpuSet *set)
     }
 }
 
+/*
+ * Threads are woken once the lock is free: one that ran at once would only wait for it, and be woken
+ * a second time. Nobody has to leave the guest for less holding than before.
+ */
 void vcpu_set_resume(VcpuSet *set)
 {
+    bool held;
+
     pthread_mutex_lock(&set->lock);
-    if (atomic_load(&set->hold) & HOLD_PAUSE) {
+    held = atomic_load(&set->hold) & HOLD_PAUSE;
+    if (held) {
         tell_guest_of_pause(set);
         atomic_fetch_and(&set->hold, ~HOLD_PAUSE);
-        hold_changed(set);
     }
     pthread_mutex_unlock(&set->lock);
+    if (held) {
+        pthread_cond_broadcast(&set->released);
+    }
 }
 
 bool vcpu_set_paused(const VcpuSet *set)

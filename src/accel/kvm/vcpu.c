@@ -4,7 +4,6 @@
 
 #include "vcpu-internal.h"
 #include <errno.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include "cpu-model-internal.h"
@@ -45,7 +44,6 @@ static bool vcpu_map_run(Vcpu *vcpu, GError **error)
 
 static bool vcpu_start_thread(Vcpu *vcpu, GError **error)
 {
-    char name[16];
     int ret = vcpu_thread_create(vcpu);
 
     if (ret != 0) {
@@ -53,8 +51,6 @@ static bool vcpu_start_thread(Vcpu *vcpu, GError **error)
         return false;
     }
     vcpu->thread_started = true;
-    snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
-    pthread_setname_np(vcpu->thread, name);
     return true;
 }
 
