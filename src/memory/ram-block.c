@@ -255,6 +255,13 @@ void ram_block_release_name(RAMBlock *block)
     memory_system_unlock(block->ms);
 }
 
+void ram_block_avoid_huge_pages(RAMBlock *block, uint64_t block_off, uint64_t len)
+{
+    if (block_off < block->mem.size) {
+        host_memory_avoid_huge_pages(&block->mem, block_off, MIN(len, block->mem.size - block_off));
+    }
+}
+
 static bool check_resize(RAMBlock *block, uint64_t new_size, uint64_t rounded, GError **error)
 {
     if (!(block->flags & RAM_RESIZABLE) && rounded != ram_block_used_length(block)) {

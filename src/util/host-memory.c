@@ -264,6 +264,12 @@ bool host_memory_set_dump(HostMemory *mem, bool dump, GError **error)
                   error);
 }
 
+void host_memory_avoid_huge_pages(HostMemory *mem, uint64_t off, uint64_t len)
+{
+    g_assert(off <= mem->size && len <= mem->size - off);
+    madvise((uint8_t *)mem->host + off, len, MADV_NOHUGEPAGE);
+}
+
 bool host_memory_discard(HostMemory *mem, uint64_t off, uint64_t len, GError **error)
 {
     int result;

@@ -587,6 +587,45 @@ static void test_ram_block_discard(void **state)
     }
 }
 
+/* The VmFlags of the mapping that begins at @host, as smaps has them. */
+static bool mapping_has_flag(const void *host, const char *flag)
+{
+    g_autofree char *begin = g_strdup_printf("%lx-", (unsigned long)(uintptr_t)host);
+    FILE *file = fopen("/proc/self/smaps", "re");
+    bool here = false, has = false;
+    char line[512];
+
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file)) {
+        if (g_ascii_isxdigit(line[0]) && strchr(line, '-') && !g_ascii_isupper(line[0])) {
+            here = g_str_has_prefix(line, begin);
+        } else if (here && g_str_has_prefix(line, "VmFlags:")) {
+            has = strstr(line, flag) != NULL;
+        }
+    }
+    fclose(file);
+    return has;
+}
+
+static void test_ram_block_avoid_huge_pages_in_a_part(void **state)
+{
+    RAMBlock *block = make(*state, "cut", 8 * MIB);
+    uint8_t *host = ram_block_host(block);
+
+    host[0] = 1;
+    ram_block_avoid_huge_pages(block, 0, 2 * MIB);
+    if (access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0) {
+        assert_true(mapping_has_flag(host, " nh"));
+        assert_false(mapping_has_flag(host + 2 * MIB, " nh"));
+        ram_block_avoid_huge_pages(block, 4 * MIB, UINT64_MAX);
+        assert_false(mapping_has_flag(host + 2 * MIB, " nh"));
+        assert_true(mapping_has_flag(host + 4 * MIB, " nh"));
+    }
+    ram_block_avoid_huge_pages(block, UINT64_MAX, 1); /* nothing of the block */
+    assert_int_equal(host[0], 1);
+    ram_block_unref(block);
+}
+
 typedef struct Storm {
     MemorySystem *ms;
     RAMBlock *stays;
@@ -670,6 +709,7 @@ int main(void)
         T(test_ram_block_references_keep_it),
         T(test_ram_block_release_name),
         T(test_ram_block_discard),
+        T(test_ram_block_avoid_huge_pages_in_a_part),
         T(test_ram_block_lookups_while_changing),
 #ifndef TESSERA_SANITIZE
         T(test_ram_block_new_without_address_space),

@@ -75,6 +75,15 @@ void ram_block_unref(RAMBlock *block);
 void ram_block_release_name(RAMBlock *block);
 
 /**
+ * ram_block_avoid_huge_pages() - asks the host to back [@block_off, @block_off + @len) page by page
+ *
+ * For a stretch that the guest's map cuts into pieces smaller than a huge page: KVM could not map
+ * one there, and clearing it at the first touch costs more than all else that touches it. A hint: a
+ * block of huge pages (hugetlbfs) keeps them. The range is cut to the block.
+ */
+void ram_block_avoid_huge_pages(RAMBlock *block, uint64_t block_off, uint64_t len);
+
+/**
  * ram_block_resize() - changes the used length (<= max_length); tells the notifiers
  *
  * The owner resizes its MemoryRegion in the same transaction (memory_region_set_size()), after this

@@ -86,6 +86,9 @@ bool host_memory_make_accessible(HostMemory *mem, uint64_t len, GError **error);
 bool host_memory_set_mergeable(HostMemory *mem, bool mergeable, GError **error);
 bool host_memory_set_dump(HostMemory *mem, bool dump, GError **error);
 
+/** host_memory_avoid_huge_pages() - a hint (MADV_NOHUGEPAGE) for [@off, @off + @len), inside *@mem */
+void host_memory_avoid_huge_pages(HostMemory *mem, uint64_t off, uint64_t len);
+
 /**
  * host_memory_discard() - gives [@off, @off + @len) back to the host; it reads as zeroes afterwards
  * (a private file mapping: as the file)

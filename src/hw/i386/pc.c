@@ -85,6 +85,9 @@ static bool place_regions(Pc *pc, GError **error)
     return true;
 }
 
+/* The first huge page's worth of RAM has the VGA hole and the ROM in it. */
+#define CUT_UP_RAM (2 * PC_MIB)
+
 static bool make_memory(Pc *pc, GError **error)
 {
     MemorySystem *ms = pc->context.ms;
@@ -93,6 +96,7 @@ static bool make_memory(Pc *pc, GError **error)
     if (!pc->rom) {
         return false;
     }
+    ram_block_avoid_huge_pages(pc->ram, 0, CUT_UP_RAM);
     make_regions(pc);
     if (!place_regions(pc, error)) {
         return false;
