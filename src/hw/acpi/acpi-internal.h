@@ -8,12 +8,9 @@
 /* Append the low @bytes (1..8) bytes of @value, least significant first. */
 static inline void acpi_put(GByteArray *out, uint64_t value, unsigned bytes)
 {
-    guint8 le[8];
+    uint64_t le = GUINT64_TO_LE(value);
 
-    for (unsigned i = 0; i < bytes; i++) {
-        le[i] = (guint8)(value >> (8 * i));
-    }
-    g_byte_array_append(out, le, bytes);
+    g_byte_array_append(out, (const guint8 *)&le, bytes);
 }
 
 /* Where the grammar of ACPI 6.4, 20.2 allows a term; also what a block accepts as children. */

@@ -116,7 +116,7 @@ Aml *aml_new(AmlForm form, unsigned opcode, unsigned is, unsigned takes)
     term->opcode = opcode;
     term->is = is;
     term->takes = takes;
-    term->body = g_byte_array_new();
+    term->body = g_byte_array_sized_new(32); /* most terms are no longer */
     return term;
 }
 
@@ -183,11 +183,13 @@ void aml_emit_int(GByteArray *out, uint64_t value)
     /* BytePrefix, WordPrefix, DWordPrefix, QWordPrefix */
     static const guint8 prefix[] = {[1] = 0x0a, [2] = 0x0b, [4] = 0x0c, [8] = 0x0e};
     unsigned bytes = int_bytes(value);
+    uint64_t le = GUINT64_TO_LE(value);
+    guint8 term[1 + sizeof(le)];
 
     /* ZeroOp, OneOp; OnesOp: all 64 bits, for definition blocks of revision 2 on */
-    acpi_put(out, bytes ? prefix[bytes] : value, 1);
-    if (bytes)
-        acpi_put(out, value, bytes);
+    term[0] = bytes ? prefix[bytes] : (guint8)value;
+    memcpy(term + 1, &le, sizeof(le));
+    g_byte_array_append(out, term, 1 + bytes);
 }
 
 Aml *aml_list(void)
