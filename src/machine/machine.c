@@ -10,6 +10,7 @@
 #include "tessera/memory/memory-backend.h"
 #include "tessera/memory/mtree-dump.h"
 #include "tessera/util/error.h"
+#include "tessera/util/rcu.h"
 
 #define RAM_IDSTR "pc.ram"
 
@@ -160,6 +161,7 @@ static bool machine_build(Machine *machine, GError **error)
 {
     PcInfo info;
 
+    rcu_hold_deferred(); /* until the vCPUs run, or machine_free() drains */
     machine->ms = memory_system_new();
     machine->clock = virtual_clock_new(NULL);
     machine->resize = memory_resize_new(machine);

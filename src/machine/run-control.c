@@ -11,6 +11,7 @@
 #include "tessera/hw/core/clock.h"
 #include "tessera/util/error.h"
 #include "tessera/util/log.h"
+#include "tessera/util/rcu.h"
 
 const char *run_state_name(RunState state)
 {
@@ -418,6 +419,7 @@ int run_control_main(Machine *machine)
         let_time_go(machine);
         enter_state(machine, RUN_STATE_RUNNING);
     }
+    rcu_release_deferred();
     g_main_loop_run(machine->run.loop);
     return machine->run.status;
 }

@@ -68,6 +68,28 @@ static void run_deferred(struct rcu_head *urcu)
     in_callback = false;
 }
 
+/*
+ * Calls that are held back. Like liburcu's worker, which they are held back from, this is one for
+ * the process: objects of all machines go the same way.
+ */
+static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
+static bool holding;
+static RcuHead *held; /* the newest first */
+
+static bool hold_back(RcuHead *head)
+{
+    bool hold;
+
+    pthread_mutex_lock(&held_lock);
+    hold = holding;
+    if (hold) {
+        head->next_held = held;
+        held = head;
+    }
+    pthread_mutex_unlock(&held_lock);
+    return hold;
+}
+
 void rcu_defer(RcuHead *head, void (*fn)(RcuHead *head))
 {
     rcu_thread_register(); /* call_rcu() opens a read section of its own */
@@ -75,7 +97,42 @@ void rcu_defer(RcuHead *head, void (*fn)(RcuHead *head))
 #ifdef TESSERA_TSAN
     __tsan_release(&rcu_tsan_edge);
 #endif
-    urcu_memb_call_rcu(&head->urcu, run_deferred);
+    if (!hold_back(head)) {
+        urcu_memb_call_rcu(&head->urcu, run_deferred);
+    }
+}
+
+void rcu_hold_deferred(void)
+{
+    pthread_mutex_lock(&held_lock);
+    holding = true;
+    pthread_mutex_unlock(&held_lock);
+}
+
+/* In the order in which they came. */
+void rcu_release_deferred(void)
+{
+    RcuHead *newest, *oldest = NULL;
+
+    pthread_mutex_lock(&held_lock);
+    holding = false;
+    newest = held;
+    held = NULL;
+    pthread_mutex_unlock(&held_lock);
+    while (newest) {
+        RcuHead *next = newest->next_held;
+
+        newest->next_held = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    while (oldest) {
+        RcuHead *next = oldest->next_held; /* the call frees what it is in */
+
+        rcu_thread_register();
+        urcu_memb_call_rcu(&oldest->urcu, run_deferred);
+        oldest = next;
+    }
 }
 
 #ifdef TESSERA_TSAN
@@ -105,6 +162,7 @@ void rcu_drain(void)
 {
     Drain drain = { .lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER };
 
+    rcu_release_deferred();
     rcu_defer(&drain.head, drain_done);
     pthread_mutex_lock(&drain.lock);
     while (!drain.done) {
@@ -116,6 +174,7 @@ void rcu_drain(void)
 #else
 void rcu_drain(void)
 {
+    rcu_release_deferred();
     urcu_memb_barrier();
 }
 #endif

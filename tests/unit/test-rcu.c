@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include <glib.h>
 #include <pthread.h>
 #include "tessera/util/rcu.h"
 
@@ -97,6 +98,49 @@ static void test_defer_from_a_thread_that_never_read(void **state)
     assert_true(d.called);
 }
 
+static RcuHead *order[3];
+static unsigned order_length;
+
+static void note_order(RcuHead *head)
+{
+    order[order_length++] = head;
+}
+
+static void test_hold_deferred_until_release(void **state)
+{
+    RcuHead heads[3];
+
+    order_length = 0;
+    rcu_hold_deferred();
+    rcu_defer(&heads[0], note_order);
+    rcu_defer(&heads[1], note_order);
+    rcu_synchronize();
+    g_usleep(30000); /* liburcu's worker looks every 10 ms */
+    assert_int_equal(order_length, 0);
+    rcu_release_deferred();
+    rcu_defer(&heads[2], note_order);
+    rcu_drain();
+    assert_int_equal(order_length, 3);
+    for (int i = 0; i < 3; i++) {
+        assert_ptr_equal(order[i], &heads[i]);
+    }
+}
+
+static void test_drain_ends_holding(void **state)
+{
+    RcuHead heads[2];
+
+    order_length = 0;
+    rcu_hold_deferred();
+    rcu_defer(&heads[0], note_order);
+    rcu_drain();
+    assert_int_equal(order_length, 1);
+    rcu_defer(&heads[1], note_order);
+    rcu_drain();
+    assert_int_equal(order_length, 2);
+    rcu_release_deferred(); /* nothing left */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -104,6 +148,8 @@ int main(void)
         cmocka_unit_test(test_thread_unregister_is_not_for_ever),
         cmocka_unit_test(test_defer_callback_may_read),
         cmocka_unit_test(test_defer_from_a_thread_that_never_read),
+        cmocka_unit_test(test_hold_deferred_until_release),
+        cmocka_unit_test(test_drain_ends_holding),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,6 +77,7 @@ static inline bool rcu_in_read_section(void)
 typedef struct RcuHead {
     struct rcu_head urcu;
     void (*fn)(struct RcuHead *head);
+    struct RcuHead *next_held; /* see rcu_hold_deferred() */
 } RcuHead;
 
 /**
@@ -86,6 +87,18 @@ typedef struct RcuHead {
  * wait for a grace period.
  */
 void rcu_defer(RcuHead *head, void (*fn)(RcuHead *head));
+
+/**
+ * rcu_hold_deferred() - keeps deferred calls back until rcu_release_deferred() or rcu_drain()
+ *
+ * The first deferred call makes liburcu's thread, which then competes with its maker for the
+ * processor: a machine's start holds the calls back until its guest runs. Holding does not nest.
+ * Context: any thread.
+ */
+void rcu_hold_deferred(void);
+
+/** rcu_release_deferred() - hands over what was held back, oldest first. Context: any thread. */
+void rcu_release_deferred(void);
 
 /** rcu_in_callback() - is this thread running a deferred call? It must not wait, then. */
 bool rcu_in_callback(void);
