@@ -91,7 +91,7 @@ static void emit_term(GByteArray *out, Aml *term)
     case AML_FORM_PLAIN:
         if (term->opcode)
             emit_opcode(out, term->opcode);
-        /* fallthrough */
+        __attribute__((fallthrough));
     case AML_FORM_LIST:
         g_byte_array_append(out, term->body->data, term->body->len);
         break;
