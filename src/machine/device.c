@@ -143,6 +143,13 @@ char *machine_device_option_help(const char *text, GError **error)
                   : NULL;
 }
 
+const char *const *machine_device_properties(const char *driver)
+{
+    const UserDevice *device = find_driver(driver, NULL);
+
+    return device ? device->properties : NULL;
+}
+
 bool machine_device_add(Machine *machine, const Keyval *properties, GError **error)
 {
     const char *driver = keyval_get(properties, "driver");

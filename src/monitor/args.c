@@ -33,7 +33,15 @@ static char *take_word(const char **p, GError **error)
                     "the quotation mark before '%s' is not closed", word->str);
         return NULL;
     }
-    *p = c + 1;
+    c++;
+    if (*c && *c != ' ' && *c != '\t') {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "a blank must follow the quotation mark behind '%s'; quote a whole word, and "
+                    "write \\\" for a quotation mark in it",
+                    word->str);
+        return NULL;
+    }
+    *p = c;
     return g_string_free(g_steal_pointer(&word), FALSE);
 }
 
@@ -76,17 +84,43 @@ static bool set_wrong(const MonitorCommand *cmd, const MonitorArg *arg, GError *
     return false;
 }
 
+/* Does an expression that ends in @word go on with @next? "$rsp + 8", but not "0 16 /tmp/file". */
+static bool goes_on(const char *word, const char *next, int *brackets)
+{
+    static const char operators[] = "+-*/%&|^~(";
+
+    for (const char *p = word; *p; p++) {
+        *brackets += *p == '(' ? 1 : *p == ')' ? -1 : 0;
+    }
+    return next && (*brackets > 0 || (*word && strchr(operators, word[strlen(word) - 1])) ||
+                    (next[0] && !next[1] && strchr(operators, next[0])));
+}
+
+/* Takes the words of one expression. */
+static char *take_expression(WordCursor *c)
+{
+    g_autoptr(GString) text = g_string_new(*c->words);
+    int brackets = 0;
+
+    while (goes_on(c->words[0], c->words[1], &brackets)) {
+        c->words++;
+        g_string_append_printf(text, " %s", *c->words);
+    }
+    c->words++;
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
 static bool add_integer(WordCursor *c, const MonitorArg *arg, GError **error)
 {
+    g_autofree char *text = arg->type == MONITOR_ARG_SIZE ? g_strdup(*c->words++)
+                                                          : take_expression(c);
     uint64_t value = 0;
-    bool ok = arg->type == MONITOR_ARG_SIZE
-                  ? size_parse(*c->words, 1, &value, error)
-                  : monitor_expression(c->mon, *c->words, &value, NULL, error);
+    bool ok = arg->type == MONITOR_ARG_SIZE ? size_parse(text, 1, &value, error)
+                                            : monitor_expression(c->mon, text, &value, NULL, error);
 
     if (!ok) {
         return set_wrong(c->cmd, arg, error);
     }
-    c->words++;
     json_object_set_new(c->args, arg->name, json_integer((json_int_t)value));
     return true;
 }
@@ -105,8 +139,7 @@ static bool add_bool(WordCursor *c, const MonitorArg *arg, GError **error)
 
 static bool add_keyval(WordCursor *c, const MonitorArg *arg, GError **error)
 {
-    g_autofree char *text = g_strjoinv(" ", (char **)c->words);
-    g_autoptr(Keyval) kv = keyval_parse(text, arg->implied_key, error);
+    g_autoptr(Keyval) kv = keyval_parse(*c->words, arg->implied_key, error);
 
     if (!kv) {
         return set_wrong(c->cmd, arg, error);
@@ -116,9 +149,7 @@ static bool add_keyval(WordCursor *c, const MonitorArg *arg, GError **error)
 
         json_object_set_new(c->args, pair->key, json_string(pair->value));
     }
-    while (*c->words) {
-        c->words++;
-    }
+    c->words++;
     return true;
 }
 
@@ -133,9 +164,22 @@ static bool add_rest(WordCursor *c, const MonitorArg *arg)
     return true;
 }
 
-/* Flags stand wherever they like among the first words: each "-x" of a flag of the table. */
+static bool has_flags(const MonitorCommand *cmd)
+{
+    for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
+        if (arg->type == MONITOR_ARG_FLAG) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Flags stand wherever they like between the words of a command that has some. */
 static bool take_flags(WordCursor *c, GError **error)
 {
+    if (!has_flags(c->cmd)) {
+        return true;
+    }
     while (*c->words && (*c->words)[0] == '-' && g_ascii_isalpha((*c->words)[1])) {
         for (const char *letter = *c->words + 1; *letter; letter++) {
             const MonitorArg *arg = c->cmd->args;
@@ -209,6 +253,7 @@ json_t *monitor_args_from_words(Monitor *mon, const MonitorCommand *cmd, char *c
     for (const MonitorArg *arg = cmd->args; ok && arg && arg->name; arg++) {
         ok = take_flags(&c, error) && take_argument(&c, arg, error);
     }
+    ok = ok && take_flags(&c, error);
     if (ok && *c.words) {
         g_autofree char *usage = monitor_command_usage(cmd);
 
@@ -258,7 +303,9 @@ static bool type_fits(MonitorArgType type, const json_t *value)
 static const MonitorArg *find_argument(const MonitorCommand *cmd, const char *key)
 {
     for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
-        if (arg->type != MONITOR_ARG_KEYVAL && strcmp(arg->name, key) == 0) {
+        bool keyval = arg->type == MONITOR_ARG_KEYVAL;
+
+        if (g_strcmp0(keyval ? arg->implied_key : arg->name, key) == 0) {
             return arg;
         }
     }

@@ -79,4 +79,10 @@ void complete_objects(Machine *machine, GPtrArray *words);
 void complete_devices(Machine *machine, GPtrArray *words);
 void complete_cpus(Machine *machine, GPtrArray *words);
 
+/* MonitorArg.complete_property */
+void complete_object_property(Machine *machine, const char *type, const char *key,
+                              GPtrArray *words);
+void complete_device_property(Machine *machine, const char *type, const char *key,
+                              GPtrArray *words);
+
 #endif

@@ -61,7 +61,7 @@ static void print_help(const json_t *result, GString *out)
 
 static const MonitorArg device_add_args[] = {
     { .name = "properties", .type = MONITOR_ARG_KEYVAL, .implied_key = "driver",
-      .complete = complete_drivers },
+      .complete = complete_drivers, .complete_property = complete_device_property },
     { 0 },
 };
 

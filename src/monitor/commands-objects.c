@@ -58,7 +58,7 @@ static void print_help(const json_t *result, GString *out)
 
 static const MonitorArg object_add_args[] = {
     { .name = "properties", .type = MONITOR_ARG_KEYVAL, .implied_key = "qom-type",
-      .complete = complete_types },
+      .complete = complete_types, .complete_property = complete_object_property },
     { 0 },
 };
 

@@ -7,6 +7,8 @@
 #include "tessera/util/suggest.h"
 #include "tessera/util/version.h"
 
+#define NAME_SHOWN 64 /* of an unknown command: it may be a megabyte of junk */
+
 void hmp_greet(Monitor *mon)
 {
     static const char greeting[] =
@@ -26,27 +28,35 @@ static void append_summary(const MonitorCommand *cmd, GString *out)
 
 static void help_all(MonitorHub *hub, const char *prefix, GString *out)
 {
-    for (guint i = 0; i < hub->commands->len; i++) {
-        const MonitorCommand *cmd = hub->commands->pdata[i];
+    g_autofree const char **names = monitor_command_hmp_names(hub);
 
-        if (cmd->hmp && g_str_has_prefix(cmd->hmp, prefix)) {
-            append_summary(cmd, out);
+    if (!*prefix) {
+        g_string_append(out, "help|? [command] -- Says what the commands do, or one of them.\n");
+    }
+    for (const char **name = names; *name; name++) {
+        if (g_str_has_prefix(*name, prefix)) {
+            g_auto(GStrv) words = g_strsplit(*name, " ", -1);
+            unsigned used;
+
+            append_summary(monitor_command_by_hmp(hub, words, &used), out);
         }
     }
 }
 
+/* What follows a name are its arguments: the nearest to two words, or to one. */
 static bool set_unknown(MonitorHub *hub, char *const *words, GError **error)
 {
     g_autofree const char **names = monitor_command_hmp_names(hub);
-    g_autofree char *given = g_strjoinv(" ", (char **)words);
-    g_autofree char *hint = suggest_phrase(given, names);
+    g_autofree char *given = words[1] ? g_strdup_printf("%s %s", words[0], words[1])
+                                      : g_strdup(words[0]);
+    const char *near = suggest_name(given, names);
 
-    if (!*hint) {
-        g_free(hint);
-        hint = suggest_phrase(words[0], names);
+    if (!near && strcmp(words[0], "info") != 0) {
+        near = suggest_name(words[0], names);
     }
     g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_NOT_FOUND,
-                "unknown command: '%s'%s; 'help' lists all", given, hint);
+                "unknown command: '%.*s'%s%s%s; 'help' lists all", NAME_SHOWN, given,
+                near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
     return false;
 }
 
@@ -110,10 +120,15 @@ static bool run_command(Monitor *mon, const MonitorCommand *cmd, char *const *wo
 bool hmp_run_line(Monitor *mon, const char *line, GString *out, GError **error)
 {
     g_autofree char *separated = separate_format(line + strspn(line, " \t"));
-    g_auto(GStrv) words = monitor_args_split(separated, error);
+    g_auto(GStrv) words = NULL;
     const MonitorCommand *cmd;
     unsigned used;
 
+    if (!g_utf8_validate(line, -1, NULL)) { /* JSON could not hold its words */
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "the line is not UTF-8");
+        return false;
+    }
+    words = monitor_args_split(separated, error);
     if (!words) {
         return false;
     }
@@ -132,94 +147,4 @@ bool hmp_run_line(Monitor *mon, const char *line, GString *out, GError **error)
         return set_unknown(mon->hub, words, error);
     }
     return run_command(mon, cmd, words + used, out, error);
-}
-
-/* Completion. */
-
-/* The part of a command's name that would follow the words before the last one. */
-static void add_command_words(MonitorHub *hub, const char *before, GPtrArray *out)
-{
-    g_autofree const char **names = monitor_command_hmp_names(hub);
-
-    for (const char **name = names; *name; name++) {
-        if (g_str_has_prefix(*name, before)) {
-            const char *rest = *name + strlen(before);
-
-            g_ptr_array_add(out, g_strndup(rest, strcspn(rest, " ")));
-        }
-    }
-    if (!*before) {
-        g_ptr_array_add(out, g_strdup("help"));
-    }
-}
-
-/* The argument that word number @index (without flags) is read as. */
-static const MonitorArg *argument_at(const MonitorCommand *cmd, unsigned index)
-{
-    for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
-        if (arg->type == MONITOR_ARG_FLAG || arg->type == MONITOR_ARG_FORMAT) {
-            continue;
-        }
-        if (index == 0 || arg->type == MONITOR_ARG_KEYVAL || arg->type == MONITOR_ARG_REST) {
-            return arg;
-        }
-        index--;
-    }
-    return NULL;
-}
-
-static void add_argument_words(Monitor *mon, const MonitorCommand *cmd, char *const *words,
-                               GPtrArray *out)
-{
-    const MonitorArg *arg;
-    unsigned index = 0;
-
-    for (; *words; words++) {
-        index += (*words)[0] != '-' && (*words)[0] != '/';
-    }
-    arg = argument_at(cmd, index);
-    if (arg && arg->complete) {
-        arg->complete(mon->hub->machine, out);
-    }
-}
-
-static void keep_beginnings(GPtrArray *words, const char *last)
-{
-    for (guint i = words->len; i-- > 0;) {
-        bool twice = false;
-
-        for (guint j = 0; j < i && !twice; j++) {
-            twice = strcmp(words->pdata[i], words->pdata[j]) == 0;
-        }
-        if (twice || !g_str_has_prefix(words->pdata[i], last)) {
-            g_ptr_array_remove_index(words, i);
-        }
-    }
-}
-
-GPtrArray *hmp_complete(Monitor *mon, const char *line)
-{
-    GPtrArray *out = g_ptr_array_new_with_free_func(g_free);
-    const char *start = line + strspn(line, " \t");
-    const char *last = strrchr(start, ' ') ? strrchr(start, ' ') + 1 : start;
-    g_autofree char *before = g_strndup(start, (gsize)(last - start));
-    g_auto(GStrv) words = monitor_args_split(before, NULL);
-    const MonitorCommand *cmd = NULL;
-    unsigned used = 0;
-
-    if (words && words[0]) {
-        bool help = strcmp(words[0], "help") == 0;
-
-        if (help) {
-            memmove(before, before + strlen("help "), strlen(before) - strlen("help ") + 1);
-        } else {
-            cmd = monitor_command_by_hmp(mon->hub, words, &used);
-        }
-    }
-    add_command_words(mon->hub, before, out);
-    if (cmd) {
-        add_argument_words(mon, cmd, words + used, out);
-    }
-    keep_beginnings(out, last);
-    return out;
 }

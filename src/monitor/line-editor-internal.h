@@ -28,6 +28,7 @@ struct LineEditor {
     GSource *keys_source; /* while @keys wait for the terminal */
     GSource *request_source; /* NULL: a request waits until the client has read its answers */
     GByteArray *keys;
+    bool prompted; /* the first prompt was shown: the terminal is as it shall be, keys may go in */
 
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t answered;

@@ -209,7 +209,10 @@ static void set_up(LineEditor *e, EditLine *el, History *past)
     el_set(el, EL_SETTC, "am", "no", NULL);
     el_set(el, EL_EDITOR, "emacs");
     el_set(el, EL_SIGNAL, 0);
-    el_set(el, EL_SETTY, "-d", "-isig", "-ixon", "-ixoff", NULL); /* all keys are the editor's */
+    /* All keys are the editor's, those too that come while a command runs (-x). */
+    el_set(el, EL_SETTY, "-d", "-isig", "-ixon", "-ixoff", NULL);
+    el_set(el, EL_SETTY, "-x", "-isig", "-ixon", "-ixoff", "-icanon", "-echo", "-iexten", "-icrnl",
+           NULL);
     el_set(el, EL_HIST, history, past);
     el_set(el, EL_ADDFN, "tessera-complete", "complete the word", on_tab);
     el_set(el, EL_ADDFN, "tessera-abandon", "forget the line", on_interrupt);

@@ -84,6 +84,8 @@ void line_editor_resume(LineEditor *e)
 
 /* The screen. */
 
+static void push_keys(LineEditor *e);
+
 static bool read_screen(LineEditor *e)
 {
     char buf[4096];
@@ -91,6 +93,10 @@ static bool read_screen(LineEditor *e)
 
     if (n > 0) {
         e->ops->output(e->opaque, buf, (size_t)n);
+    }
+    if (n > 0 && !e->prompted) {
+        e->prompted = true;
+        push_keys(e);
     }
     return n > 0;
 }
@@ -118,7 +124,7 @@ static gboolean on_keys_wanted(gint fd, GIOCondition condition, gpointer opaque)
 
 static void push_keys(LineEditor *e)
 {
-    ssize_t n = e->keys->len ? write(e->master, e->keys->data, e->keys->len) : 0;
+    ssize_t n = e->keys->len && e->prompted ? write(e->master, e->keys->data, e->keys->len) : 0;
 
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
         n = e->keys->len; /* nobody will read them */
@@ -126,7 +132,7 @@ static void push_keys(LineEditor *e)
     if (n > 0) {
         g_byte_array_remove_range(e->keys, 0, (guint)n);
     }
-    if (!e->keys->len) {
+    if (!e->keys->len || !e->prompted) {
         end_source(&e->keys_source);
     } else if (!e->keys_source) {
         e->keys_source = watch(e->master, G_IO_OUT, on_keys_wanted, e);

@@ -75,6 +75,8 @@ bool monitor_may_run(const Monitor *mon);
 void hmp_greet(Monitor *mon);
 /** hmp_run_line() - one line; output and errors as text in @out. False with @error: it failed */
 bool hmp_run_line(Monitor *mon, const char *line, GString *out, GError **error);
+
+/* hmp-complete.c */
 /** hmp_complete() - words that can stand in the place of the last word of @line; g_ptr_array of char * */
 GPtrArray *hmp_complete(Monitor *mon, const char *line);
 

@@ -195,11 +195,57 @@ static char *check_shape(json_t *object, json_t **ret_args)
                                               : g_strdup("QMP input lacks member 'execute'");
 }
 
+/* Where the number at @p ends: digits only, else NULL. */
+static const char *end_of_integer(const char *p)
+{
+    while (g_ascii_isdigit(*p)) {
+        p++;
+    }
+    return *p && strchr(".eE", *p) ? NULL : p;
+}
+
+/*
+ * Integers from 2^63 to 2^64 - 1, which the parser refuses, as the negative ones of the same bits: a
+ * kernel's addresses are there.
+ */
+static char *wrap_integers(const char *text, size_t len)
+{
+    GString *out = g_string_sized_new(len + 16);
+    g_autofree char *copy = g_strndup(text, len);
+    bool in_string = false;
+
+    for (const char *p = copy; *p;) {
+        const char *end = p + 1;
+
+        if (in_string && *p == '\\' && p[1]) {
+            end++;
+        } else if (*p == '"') {
+            in_string = !in_string;
+        } else if (!in_string && g_ascii_isdigit(*p) && end_of_integer(p)) {
+            guint64 value = g_ascii_strtoull(p, NULL, 10);
+
+            end = end_of_integer(p);
+            if (value > INT64_MAX && end - p <= 20 && (p == copy || p[-1] != '-') &&
+                (value != UINT64_MAX || strncmp(p, "18446744073709551615", 20) == 0)) {
+                g_string_append_printf(out, "%" G_GINT64_FORMAT, (gint64)value);
+                p = end;
+                continue;
+            }
+        } else if (!in_string && g_ascii_isdigit(*p)) { /* a number with a fraction */
+            end = p + strspn(p, "0123456789.eE+-");
+        }
+        g_string_append_len(out, p, end - p);
+        p = end;
+    }
+    return g_string_free(out, FALSE);
+}
+
 static void on_value(void *opaque, const char *text, size_t len)
 {
     Monitor *mon = opaque;
     json_error_t parse_error;
-    json_t *object = json_loadb(text, len, JSON_REJECT_DUPLICATES, &parse_error);
+    g_autofree char *wrapped = wrap_integers(text, len);
+    json_t *object = json_loads(wrapped, JSON_REJECT_DUPLICATES, &parse_error);
     json_t *none = json_object();
     json_t *args = none;
     g_autofree char *wrong = NULL;

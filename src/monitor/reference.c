@@ -2,60 +2,102 @@
 /* The reference of all monitor commands, written from their table. */
 #include "tessera/monitor/monitor.h"
 
+#include <string.h>
 #include "monitor-internal.h"
 
 static const char *type_text(const MonitorArg *arg)
 {
     switch (arg->type) {
     case MONITOR_ARG_INT:
-        return "number";
+        return "integer; in HMP an expression too";
     case MONITOR_ARG_SIZE:
-        return "size: bytes, with a suffix K, M, G, T in HMP";
+        return "bytes; in HMP with a suffix K, M, G, T";
     case MONITOR_ARG_ADDR:
-        return "address: a number or an expression of numbers and $registers in HMP";
+        return "address; in HMP an expression of numbers and $registers";
     case MONITOR_ARG_BOOL:
-        return "boolean: on, off in HMP";
+        return "boolean; in HMP on or off";
     case MONITOR_ARG_FLAG:
         return "boolean";
     case MONITOR_ARG_KEYVAL:
-        return "properties: name=value,... in HMP, members of the arguments in QMP";
+        return "in HMP one word, name=value,...; in QMP members of the arguments";
     case MONITOR_ARG_REST:
-        return "string: the rest of the line in HMP";
+        return "string; in HMP the rest of the line";
     default:
         return "string";
     }
 }
 
+/* What a person writes and what a program writes for @arg. */
+static void append_argument(const MonitorArg *arg, GString *out)
+{
+    bool optional = arg->optional || arg->type == MONITOR_ARG_FLAG;
+
+    g_string_append_printf(out, "| `%s`", arg->name);
+    if (arg->type == MONITOR_ARG_FLAG) {
+        g_string_append_printf(out, ", in HMP `-%c`", arg->flag);
+    } else if (arg->type == MONITOR_ARG_FORMAT) {
+        g_string_append_printf(out, ", in HMP `/%s`", arg->name);
+    }
+    g_string_append_printf(out, " | %s | %s |\n", optional ? "no" : "yes", type_text(arg));
+}
+
+/* "`info status`, in QMP `query-status`" */
+static void append_names(const MonitorCommand *cmd, GString *out)
+{
+    if (cmd->hmp) {
+        g_autofree char *usage = monitor_command_usage(cmd);
+        g_auto(GStrv) forms = g_strsplit(cmd->hmp, "|", -1);
+
+        g_string_append_printf(out, "`%s`", usage);
+        for (char **form = forms + 1; *form; form++) {
+            g_string_append_printf(out, " or `%s`", *form);
+        }
+    }
+    if (cmd->qmp) {
+        g_string_append_printf(out, "%s `%s`", cmd->hmp ? "; in QMP" : "in QMP", cmd->qmp);
+    }
+    g_string_append(out, cmd->hmp && !cmd->qmp ? "; not in QMP\n" : "\n");
+}
+
+static char *heading(const MonitorCommand *cmd)
+{
+    return cmd->hmp ? monitor_command_hmp_name(cmd) : g_strdup(cmd->qmp);
+}
+
 static void append_command(const MonitorCommand *cmd, GString *out)
 {
-    g_autofree char *usage = cmd->hmp ? monitor_command_usage(cmd) : NULL;
+    g_autofree char *name = heading(cmd);
 
-    g_string_append_printf(out, "\n### %s\n\n", cmd->hmp ? usage : cmd->qmp);
-    if (cmd->qmp) {
-        g_string_append_printf(out, "QMP: `%s`\n\n", cmd->qmp);
-    }
-    g_string_append_printf(out, "%s\n", cmd->help);
+    g_string_append_printf(out, "\n### %s\n\n", name);
+    append_names(cmd, out);
+    g_string_append_printf(out, "\n%s\n", cmd->help);
     if (cmd->details) {
         g_string_append_printf(out, "\n%s\n", cmd->details);
     }
     if (cmd->args && cmd->args->name) {
-        g_string_append(out, "\n| argument | what |\n|---|---|\n");
+        g_string_append(out, "\n| argument | required | |\n|---|---|---|\n");
         for (const MonitorArg *arg = cmd->args; arg->name; arg++) {
-            g_string_append_printf(out, "| `%s`%s | %s |\n", arg->name,
-                                   arg->optional || arg->type == MONITOR_ARG_FLAG ? ", optional"
-                                                                                  : "",
-                                   type_text(arg));
+            append_argument(arg, out);
         }
     }
+}
+
+static gint compare_headings(gconstpointer a, gconstpointer b)
+{
+    g_autofree char *x = heading(*(const MonitorCommand *const *)a);
+    g_autofree char *y = heading(*(const MonitorCommand *const *)b);
+
+    return strcmp(x, y);
 }
 
 char *monitor_reference(void)
 {
     g_autoptr(GPtrArray) commands = monitor_commands_load(NULL);
-    GString *out = g_string_new(
-        "# Monitor reference\n\n"
-        "Written by `make docs` from the command table; `help` in the monitor says the same.\n");
+    GString *out = g_string_new(NULL);
 
+    if (commands) {
+        g_ptr_array_sort(commands, compare_headings);
+    }
     for (guint i = 0; commands && i < commands->len; i++) {
         append_command(commands->pdata[i], out);
     }

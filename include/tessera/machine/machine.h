@@ -85,6 +85,9 @@ bool machine_device_add(Machine *machine, const Keyval *properties, GError **err
  */
 char *machine_device_option_help(const char *text, GError **error);
 
+/** machine_device_properties() - names, NULL-terminated; NULL: there is no such driver */
+const char *const *machine_device_properties(const char *driver);
+
 /** machine_device_del() - asks the guest to give the device up; true means that it was asked */
 bool machine_device_del(Machine *machine, const char *id, GError **error);
 

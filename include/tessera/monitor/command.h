@@ -27,6 +27,8 @@ typedef enum MonitorArgType {
 /**
  * struct MonitorArg - a table ends with a line of zeroes
  * @complete: adds words that fit to @words for HMP's completion; NULL: none
+ * @complete_property: MONITOR_ARG_KEYVAL, behind the first comma: adds the names of @type's properties
+ *      (@key is NULL), or values of @key
  */
 typedef struct MonitorArg {
     const char *name;
@@ -35,6 +37,8 @@ typedef struct MonitorArg {
     bool optional;
     const char *implied_key; /* MONITOR_ARG_KEYVAL: key of the first word */
     void (*complete)(Machine *machine, GPtrArray *words);
+    void (*complete_property)(Machine *machine, const char *type, const char *key,
+                              GPtrArray *words);
 } MonitorArg;
 
 /**

@@ -41,7 +41,7 @@ bool monitor_hub_add_configured(MonitorHub *hub, GError **error);
  */
 bool monitor_hub_hmp(MonitorHub *hub, const char *line, unsigned cpu, GString *out, GError **error);
 
-/** monitor_reference() - every command with its arguments and help as a Markdown page. New string */
+/** monitor_reference() - every command with its arguments and help, in Markdown. A new string */
 char *monitor_reference(void);
 
 #endif

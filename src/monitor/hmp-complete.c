@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* HMP: the words that can stand where the Tab key was pressed. */
+#include "monitor-internal.h"
+
+#include <string.h>
+
+/* The part of a command's name that would follow the words before the last one. */
+static void add_command_words(MonitorHub *hub, char *const *words, GPtrArray *out)
+{
+    g_autofree const char **names = monitor_command_hmp_names(hub);
+    g_autofree char *joined = g_strjoinv(" ", (char **)words);
+    g_autofree char *before = g_strconcat(joined, *joined ? " " : "", NULL);
+
+    for (const char **name = names; *name; name++) {
+        if (g_str_has_prefix(*name, before)) {
+            const char *rest = *name + strlen(before);
+
+            g_ptr_array_add(out, g_strndup(rest, strcspn(rest, " ")));
+        }
+    }
+}
+
+static bool has_argument(const MonitorCommand *cmd, MonitorArgType type)
+{
+    for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
+        if (arg->type == type) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The argument that the word behind @words is read as. */
+static const MonitorArg *argument_behind(const MonitorCommand *cmd, char *const *words)
+{
+    bool flags = has_argument(cmd, MONITOR_ARG_FLAG);
+    bool format = has_argument(cmd, MONITOR_ARG_FORMAT);
+    unsigned index = 0;
+
+    for (; *words; words++) {
+        index += !(flags && (*words)[0] == '-') && !(format && (*words)[0] == '/');
+    }
+    for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
+        if (arg->type == MONITOR_ARG_FLAG || arg->type == MONITOR_ARG_FORMAT) {
+            continue;
+        }
+        if (index == 0) {
+            return arg;
+        }
+        index--;
+    }
+    return NULL;
+}
+
+/* "-f" and the like, once somebody has typed the dash. */
+static void add_flags(const MonitorCommand *cmd, GPtrArray *out)
+{
+    for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
+        if (arg->type == MONITOR_ARG_FLAG) {
+            g_ptr_array_add(out, g_strdup_printf("-%c", arg->flag));
+        }
+    }
+}
+
+/* "TYPE,name=value,na": names behind a comma, values behind an equals sign; whole words are added. */
+static void add_property_words(Machine *machine, const MonitorArg *arg, const char *last,
+                               GPtrArray *out)
+{
+    const char *piece = strrchr(last, ',') + 1;
+    const char *equals = strchr(piece, '=');
+    g_autofree char *type = g_strndup(last, strcspn(last, ","));
+    g_autofree char *key = equals ? g_strndup(piece, (gsize)(equals - piece)) : NULL;
+    g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
+    int kept = (int)((equals ? equals + 1 : piece) - last);
+
+    arg->complete_property(machine, type, key, found);
+    for (guint i = 0; i < found->len; i++) {
+        g_ptr_array_add(out, g_strdup_printf("%.*s%s%s", kept, last, (char *)found->pdata[i],
+                                             equals ? "" : "="));
+    }
+}
+
+static void add_argument_words(Monitor *mon, const MonitorCommand *cmd, char *const *words,
+                               const char *last, GPtrArray *out)
+{
+    const MonitorArg *arg = argument_behind(cmd, words);
+
+    if (last[0] == '-') {
+        add_flags(cmd, out);
+    }
+    if (!arg) {
+        return;
+    }
+    if (arg->complete_property && strchr(last, ',')) {
+        add_property_words(mon->hub->machine, arg, last, out);
+    }
+    if (arg->complete) {
+        arg->complete(mon->hub->machine, out);
+    }
+}
+
+static gint compare_words(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Those that begin like @last, sorted, each once. */
+static void keep_beginnings(GPtrArray *words, const char *last)
+{
+    g_ptr_array_sort(words, compare_words);
+    for (guint i = words->len; i-- > 0;) {
+        bool twice = i > 0 && strcmp(words->pdata[i], words->pdata[i - 1]) == 0;
+
+        if (twice || !g_str_has_prefix(words->pdata[i], last)) {
+            g_ptr_array_remove_index(words, i);
+        }
+    }
+}
+
+GPtrArray *hmp_complete(Monitor *mon, const char *line)
+{
+    GPtrArray *out = g_ptr_array_new_with_free_func(g_free);
+    const char *last = line + strlen(line);
+    g_autofree char *before = NULL;
+    g_auto(GStrv) words = NULL;
+    char *const *name;
+    const MonitorCommand *cmd;
+    unsigned used;
+
+    while (last > line && last[-1] != ' ' && last[-1] != '\t') {
+        last--;
+    }
+    before = g_strndup(line, (gsize)(last - line));
+    words = monitor_args_split(before, NULL);
+    if (!words) {
+        return out; /* within quotation marks */
+    }
+    name = words[0] && (strcmp(words[0], "help") == 0 || strcmp(words[0], "?") == 0) ? words + 1
+                                                                                    : words;
+    add_command_words(mon->hub, name, out);
+    if (!words[0]) {
+        g_ptr_array_add(out, g_strdup("help"));
+    }
+    cmd = name == words ? monitor_command_by_hmp(mon->hub, words, &used) : NULL;
+    if (cmd) {
+        add_argument_words(mon, cmd, words + used, last, out);
+    }
+    keep_beginnings(out, last);
+    return out;
+}
