@@ -129,6 +129,15 @@ run: deps
 	+$(Q)$(SUBMAKE) all
 	$(Q)scripts/run-linux
 
+$B/scripts/monitor-reference: $B/scripts/monitor-reference.o $(LIB_OBJS) $B/flags
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(PKG_LIBS)
+
+.PHONY: docs
+docs: ## write the commands in docs/monitor.md anew from their table
+docs: $B/scripts/monitor-reference
+	$(Q)$< docs/monitor.md
+
 include tests/tests.mk
 
 .PHONY: install
