@@ -56,11 +56,12 @@ static void fill_reset(struct kvm_run *run, void *opaque)
 
 static MachineConfig *make_config(void)
 {
+    g_autoptr(GByteArray) elf = elf_make();
     MachineConfig *config = machine_config_new();
 
     config->ram_size = 64 << 20;
     config->cpus = 2;
-    config->kernel = image_temp_file(elf_make(), 0);
+    config->kernel = image_temp_file(elf, 0);
     config->append = g_strdup("");
     config->kvm_device = g_strdup(MODEL_KVM_DEVICE);
     config->nodefaults = true;

@@ -22,6 +22,7 @@ typedef struct Start {
 static int set_up(void **state)
 {
     Start *start = g_new0(Start, 1);
+    g_autoptr(GByteArray) elf = elf_make();
     MachineConfig *config = machine_config_new();
 
     start->initrd = image_temp_file(NULL, 5000);
@@ -30,7 +31,7 @@ static int set_up(void **state)
     config->memory_slots = 2;
     config->maxmem = 8ULL << 30;
     config->cpus = 2;
-    config->kernel = image_temp_file(elf_make(), 0);
+    config->kernel = image_temp_file(elf, 0);
     config->initrd = g_strdup(start->initrd);
     config->append = g_strdup("console=ttyS0");
     config->kvm_device = g_strdup(MODEL_KVM_DEVICE);
