@@ -35,9 +35,10 @@ pid=$!
 pids+=("$pid")
 wait_for up
 rm "$dir/kernel"
-for ((boot = 1; boot < 10; boot++)); do
-    kill -PWR "$pid"
-    wait_for "boot 0x$boot"
+# A press during a reset is lost, as on a machine: press until the guest has had enough of it.
+for ((press = 0; press < 1000; press++)); do
+    kill -PWR "$pid" 2>/dev/null || break
+    sleep 0.05
 done
 finish
 [ $status = 3 ] && [ "$(wc -l <"$dir/err")" = 1 ] && grep -q "another file has that name" "$dir/err"
