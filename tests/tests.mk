@@ -97,7 +97,7 @@ payloads: $(PAYLOAD_ELVES) $(PAYLOAD_BINS) $(PAYLOAD_IMAGES)
 # --- Running them. A suite writes its counts to $(RESULTS)/SUITE.count.
 TEST_ENV := TESSERA=$(abspath $(PROGRAM)) TESSERA_PAYLOADS=$(abspath $B/$(PAYLOAD_DIR)) TESSERA_BUILD=$(abspath $B) \
             CC='$(CC)' ASAN_OPTIONS=abort_on_error=0:detect_stack_use_after_return=1 \
-            UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 G_SLICE=always-malloc
+            LSAN_OPTIONS=suppressions=$(abspath tests/lsan-suppressions):print_suppressions=0 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 G_SLICE=always-malloc
 
 .PHONY: unit
 unit: $(UNIT_TESTS) $(UNIT_KVM_TESTS) $(UNIT_MACHINE_TESTS) $(PROGRAM)

@@ -39,8 +39,9 @@ struct LineEditor {
     GPtrArray *words; /* answer to a completion */
 };
 
-/* A key that no keyboard has on its own: shows prompt and line anew. */
+/* Keys that nobody needs otherwise: show prompt and line anew; forget the line. */
 #define LINE_EDITOR_REDRAW_KEY "\035"
+#define LINE_EDITOR_FORGET_KEY "\036"
 
 /** line_editor_thread() - edits lines until the terminal's other side is closed; @opaque: LineEditor */
 void *line_editor_thread(void *opaque);

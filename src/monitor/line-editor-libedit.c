@@ -27,6 +27,7 @@ static const char *const bindings[][2] = {
     { "^C", "tessera-abandon" },
     { "^D", "tessera-delete" },
     { LINE_EDITOR_REDRAW_KEY, "tessera-redraw" },
+    { LINE_EDITOR_FORGET_KEY, "tessera-forget" },
     { "^R", "em-inc-search-prev" },
     { "^W", "ed-delete-prev-word" },
     { "\033[A", "ed-prev-history" },
@@ -178,6 +179,12 @@ static unsigned char on_interrupt(EditLine *el, int key)
     return CC_REDISPLAY;
 }
 
+static unsigned char on_forget(EditLine *el, int key)
+{
+    forget_line(el);
+    return CC_REDISPLAY;
+}
+
 /* Ctrl-D on an empty line would end the editor, and a monitor has no end. */
 static unsigned char on_delete(EditLine *el, int key)
 {
@@ -216,6 +223,7 @@ static void set_up(LineEditor *e, EditLine *el, History *past)
     el_set(el, EL_HIST, history, past);
     el_set(el, EL_ADDFN, "tessera-complete", "complete the word", on_tab);
     el_set(el, EL_ADDFN, "tessera-abandon", "forget the line", on_interrupt);
+    el_set(el, EL_ADDFN, "tessera-forget", "forget the line silently", on_forget);
     el_set(el, EL_ADDFN, "tessera-delete", "delete the next character", on_delete);
     el_set(el, EL_ADDFN, "tessera-redraw", "show the line again", on_redraw);
     for (size_t i = 0; i < G_N_ELEMENTS(bindings); i++) {

@@ -164,6 +164,15 @@ void line_editor_redraw(LineEditor *e)
     line_editor_feed(e, (const uint8_t *)LINE_EDITOR_REDRAW_KEY, strlen(LINE_EDITOR_REDRAW_KEY));
 }
 
+/* Twice: the first may end a search, or be quoted by a Ctrl-V. */
+void line_editor_reset(LineEditor *e)
+{
+    static const char keys[] = LINE_EDITOR_FORGET_KEY LINE_EDITOR_FORGET_KEY;
+
+    g_byte_array_set_size(e->keys, 0);
+    line_editor_feed(e, (const uint8_t *)keys, strlen(keys));
+}
+
 /* Life. */
 
 /* As wide as the terminal that the program was started in, where there is one. */

@@ -22,7 +22,8 @@ struct Monitor {
     Chardev *chr;      /* NULL: a line run by monitor_hub_hmp() */
     unsigned cpu;
     GByteArray *out;    /* what the chardev has not taken yet */
-    LineEditor *editor; /* HMP, while there is a client */
+    LineEditor *editor; /* HMP, since there was a client */
+    bool greeted;       /* HMP: the client has seen the greeting */
     QmpFramer *framer;  /* QMP, while there is a client */
     GByteArray *in;     /* QMP: what was read but waits for its turn */
     uint64_t dropped;   /* QMP: events that a client who does not read has lost */
@@ -140,7 +141,8 @@ typedef struct LineEditorOps {
  * line_editor_new() - libedit with a history of its own
  *
  * libedit wants a terminal and blocks while it edits: each editor has a pseudo terminal and a thread.
- * The main thread feeds keys into the terminal's other side and gets the screen from there.
+ * The main thread feeds keys into the terminal's other side and gets the screen from there. Editors
+ * are kept and reset rather than ended: libedit and the terminal data base keep some KiB of each.
  */
 LineEditor *line_editor_new(const char *prompt, const LineEditorOps *ops, void *opaque,
                             GError **error);
@@ -150,6 +152,7 @@ void line_editor_feed(LineEditor *e, const uint8_t *buf, size_t len);
 size_t line_editor_can_feed(const LineEditor *e);
 void line_editor_resume(LineEditor *e); /* @ready is true again */
 void line_editor_redraw(LineEditor *e); /* shows prompt and line anew */
+void line_editor_reset(LineEditor *e);  /* forgets the line that is being edited */
 void line_editor_flush(LineEditor *e);  /* output of what stands on the screen by now */
 
 #endif

@@ -128,11 +128,14 @@ static void hmp_attend(Monitor *mon)
 {
     g_autoptr(GError) error = NULL;
 
+    if (!mon->greeted) {
+        hmp_greet(mon);
+        mon->greeted = true;
+    }
     if (mon->editor) {
         line_editor_redraw(mon->editor);
         return;
     }
-    hmp_greet(mon);
     mon->editor = line_editor_new(PROMPT, &editor_ops, mon, &error);
     if (!mon->editor) {
         g_autoptr(GString) text = g_string_new(NULL);
@@ -177,7 +180,10 @@ static void hmp_event(Monitor *mon, ChardevEvent event)
         hmp_attend(mon);
         break;
     case CHARDEV_CLOSED:
-        g_clear_pointer(&mon->editor, line_editor_free);
+        if (mon->editor) {
+            line_editor_reset(mon->editor);
+        }
+        mon->greeted = false;
         mon->cpu = 0;
         break;
     case CHARDEV_BREAK:

@@ -425,18 +425,26 @@ static void test_hmp_monitor_runs_lines(void **state)
 
 static void test_hmp_monitor_greets_each_client(void **state)
 {
+    LineEditor *first;
+    Monitor *mon;
     Hmp h;
 
     open_hmp(&h);
     monitor_hub_add(h.f->hub, h.chr, MONITOR_HMP);
     run_until(shows(&h, "(tessera) "));
-    press(&h, "half a li");
-    fake_chardev_event(h.chr, CHARDEV_CLOSED);
-    g_string_truncate(h.screen, 0);
-    fake_chardev_event(h.chr, CHARDEV_OPENED);
-    run_until(shows(&h, "more information\r\n(tessera) "));
-    press(&h, "info name\r");
-    run_until(shows(&h, "info name\r\n(tessera) "));
+    mon = h.f->hub->monitors->pdata[0];
+    first = mon->editor;
+    for (unsigned i = 0; i < 10; i++) {
+        press(&h, i & 1 ? "half a li" : "\x12half a \x16");
+        fake_chardev_event(h.chr, CHARDEV_CLOSED);
+        g_string_truncate(h.screen, 0);
+        fake_chardev_event(h.chr, CHARDEV_OPENED);
+        run_until(shows(&h, "more information\r\n"));
+        press(&h, "info name\r");
+        run_until(shows(&h, "info name\r\n(tessera) "));
+        assert_null(strstr(h.screen->str, "Error"));
+        assert_ptr_equal(mon->editor, first); /* one for all: each costs memory for good */
+    }
     close_hmp(&h, NULL);
 }
 
