@@ -111,6 +111,7 @@ static void test_words_become_arguments(void **state)
     expect(&all, "-f 16 3 /tmp/x", "{\"fast\": true, \"addr\": 16, \"count\": 3, \"file\": \"/tmp/x\"}");
     expect(&all, "-fd 1", "{\"fast\": true, \"deep\": true, \"addr\": 1}");
     expect(&all, "-d /4xw 1 -f", "{\"fast\": true, \"deep\": true, \"fmt\": \"4xw\", \"addr\": 1}");
+    expect(&all, "1 2 file -f", "{\"fast\": true, \"addr\": 1, \"count\": 2, \"file\": \"file\"}");
     expect(&all, "0xffffffff81000000", "{\"addr\": -2130706432}");
     expect(&size, "1G", "{\"size\": 1073741824}");
     expect(&size, "4096 on some more -x", "{\"size\": 4096, \"shared\": true, \"text\": \"some more -x\"}");

@@ -187,6 +187,7 @@ static void test_complete_commands(void **state)
     expect_words(f, "info memd", "memdev");
     expect_word(f, "info mem", "memory-devices");
     expect_words(f, "info   sta", "status");
+    expect_words(f, "info\tsta", "status");
     expect_words(f, "help info sta", "status");
     expect_words(f, "help  sto", "stop");
     expect_words(f, "? devi", "device_add device_del device_del_cancel device_del_timeout");
