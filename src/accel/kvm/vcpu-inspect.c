@@ -84,11 +84,11 @@ bool vcpu_set_get_register(VcpuSet *set, unsigned cpu, const char *name, uint64_
     if (!place || !check_index(set, cpu, error)) {
         return false;
     }
-    vcpu_set_park(set);
+    vcpu_set_look(set);
     ret = place->system
               ? kvm_vcpu_ioctl(set->kvm, set->vcpus[cpu]->fd, KVM_GET_SREGS, &sregs)
               : kvm_vcpu_ioctl(set->kvm, set->vcpus[cpu]->fd, KVM_GET_REGS, &regs);
-    vcpu_set_unpark(set);
+    vcpu_set_end_look(set);
     if (ret < 0) {
         error_set_errno(error, -ret, "vCPU %u: %s", cpu,
                         place->system ? "KVM_GET_SREGS" : "KVM_GET_REGS");

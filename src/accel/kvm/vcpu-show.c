@@ -195,9 +195,9 @@ bool vcpu_set_show_registers(VcpuSet *set, unsigned cpu, GString *out, GError **
                     "there is no vCPU %u: this machine has 0 to %u", cpu, set->count - 1);
         return false;
     }
-    vcpu_set_park(set);
+    vcpu_set_look(set);
     ok = get_state(set->vcpus[cpu], &s, error);
-    vcpu_set_unpark(set);
+    vcpu_set_end_look(set);
     if (!ok) {
         return false;
     }
