@@ -68,6 +68,16 @@ static void run_deferred(struct rcu_head *urcu)
     in_callback = false;
 }
 
+/* The caller does not look at @head again: it is liburcu's, and then its callback's. */
+static void give_to_liburcu(RcuHead *head)
+{
+    rcu_thread_register(); /* call_rcu() opens a read section of its own */
+#ifdef TESSERA_TSAN
+    __tsan_release(&rcu_tsan_edge);
+#endif
+    urcu_memb_call_rcu(&head->urcu, run_deferred);
+}
+
 /*
  * Calls that are held back. Like liburcu's worker, which they are held back from, this is one for
  * the process: objects of all machines go the same way.
@@ -92,13 +102,9 @@ static bool hold_back(RcuHead *head)
 
 void rcu_defer(RcuHead *head, void (*fn)(RcuHead *head))
 {
-    rcu_thread_register(); /* call_rcu() opens a read section of its own */
     head->fn = fn;
-#ifdef TESSERA_TSAN
-    __tsan_release(&rcu_tsan_edge);
-#endif
     if (!hold_back(head)) {
-        urcu_memb_call_rcu(&head->urcu, run_deferred);
+        give_to_liburcu(head);
     }
 }
 
@@ -129,8 +135,7 @@ void rcu_release_deferred(void)
     while (oldest) {
         RcuHead *next = oldest->next_held; /* the call frees what it is in */
 
-        rcu_thread_register();
-        urcu_memb_call_rcu(&oldest->urcu, run_deferred);
+        give_to_liburcu(oldest);
         oldest = next;
     }
 }
