@@ -49,8 +49,8 @@ $(GUEST_TESTS): $B/%: $B/%.o $(GUEST_SUPPORT) $(LIB_OBJS) $B/flags
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(PKG_LIBS) -lcmocka
 
-# One of them runs the unit tests' model KVM beside the kernel's.
-$B/tests/guest/test-kvm-real: $(KVM_SUPPORT) $B/tests/unit/support/access-fixture.o
+# Two of them run the unit tests' model KVM beside the kernel's.
+$B/tests/guest/test-kvm-real $B/tests/guest/test-slot-differential: $(KVM_SUPPORT) $B/tests/unit/support/access-fixture.o
 
 # A payload is one file, .S or .c, linked with payloads/support/* by the one linker script into
 # NAME.elf; NAME.bin is the same as a flat image. Integer code only: the interpreter of a KVM

@@ -126,6 +126,8 @@ typedef enum ModelWrite {
  * ioeventfd, into the coalesced ring of vCPU 0, or (nothing is done) as an exit
  */
 ModelWrite model_vm_guest_write(ModelVm *vm, bool pio, uint64_t addr, unsigned len, uint64_t data);
+/** model_vm_guest_read() - a guest reads memory; false: as an exit, @ret_data is left as it is */
+bool model_vm_guest_read(ModelVm *vm, uint64_t addr, unsigned len, void *ret_data);
 
 /*
  * vCPUs: KVM_RUN takes the next exit from a queue that the test filled; with an empty queue it

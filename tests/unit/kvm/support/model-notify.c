@@ -141,17 +141,29 @@ int model_zone(ModelVm *vm, const struct kvm_coalesced_mmio_zone *zone, bool add
     return 0;
 }
 
-static bool write_ram(ModelVm *vm, uint64_t addr, unsigned len, uint64_t data)
+/* The slot's memory behind @addr, or NULL: then the access leaves the guest. */
+static void *ram_at(ModelVm *vm, uint64_t addr, unsigned len, bool write)
 {
     for (guint i = 0; i < vm->slots->len; i++) {
         const ModelSlot *s = &g_array_index(vm->slots, ModelSlot, i);
 
-        if (addr >= s->gpa && addr + len <= s->gpa + s->size && !(s->flags & KVM_MEM_READONLY)) {
-            memcpy((void *)(uintptr_t)(s->host + (addr - s->gpa)), &data, len);
-            return true;
+        if (addr >= s->gpa && addr + len <= s->gpa + s->size) {
+            return write && (s->flags & KVM_MEM_READONLY)
+                       ? NULL
+                       : (void *)(uintptr_t)(s->host + (addr - s->gpa));
         }
     }
-    return false;
+    return NULL;
+}
+
+static bool write_ram(ModelVm *vm, uint64_t addr, unsigned len, uint64_t data)
+{
+    void *ram = ram_at(vm, addr, len, true);
+
+    if (ram) {
+        memcpy(ram, &data, len);
+    }
+    return ram;
 }
 
 static bool write_ioeventfd(ModelVm *vm, bool pio, uint64_t addr, unsigned len, uint64_t data)
@@ -210,4 +222,17 @@ ModelWrite model_vm_guest_write(ModelVm *vm, bool pio, uint64_t addr, unsigned l
     }
     model_unlock();
     return ret;
+}
+
+bool model_vm_guest_read(ModelVm *vm, uint64_t addr, unsigned len, void *ret_data)
+{
+    void *ram;
+
+    model_lock();
+    ram = ram_at(vm, addr, len, false);
+    if (ram) {
+        memcpy(ret_data, ram, len);
+    }
+    model_unlock();
+    return ram;
 }
