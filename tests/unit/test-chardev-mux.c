@@ -7,52 +7,11 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "support/chardev-reader.h"
 #include "support/fake-chardev.h"
 #include "tessera/chardev/mux.h"
 
 #define CTRL_A "\x01"
-
-/* A front end that takes @room bytes and keeps them. */
-typedef struct Reader {
-    GString *got;
-    size_t room;
-    unsigned breaks, opened, closed, writable;
-} Reader;
-
-static size_t reader_can_receive(void *opaque)
-{
-    return ((Reader *)opaque)->room;
-}
-
-static void reader_receive(void *opaque, const uint8_t *buf, size_t len)
-{
-    Reader *r = opaque;
-
-    assert_true(len <= r->room);
-    g_string_append_len(r->got, (const char *)buf, len);
-    r->room -= r->room == SIZE_MAX ? 0 : len;
-}
-
-static void reader_event(void *opaque, ChardevEvent event)
-{
-    Reader *r = opaque;
-
-    r->breaks += event == CHARDEV_BREAK;
-    r->opened += event == CHARDEV_OPENED;
-    r->closed += event == CHARDEV_CLOSED;
-}
-
-static void reader_writable(void *opaque)
-{
-    ((Reader *)opaque)->writable++;
-}
-
-static const ChardevFrontend reader_frontend = {
-    .can_receive = reader_can_receive,
-    .receive = reader_receive,
-    .event = reader_event,
-    .writable = reader_writable,
-};
 
 typedef struct Fixture {
     Chardev *backend;
@@ -69,7 +28,7 @@ static void on_quit(void *opaque)
 
 static void add_port(Fixture *f, unsigned n, const char *label)
 {
-    f->reader[n] = (Reader){ .got = g_string_new(NULL), .room = SIZE_MAX };
+    reader_init(&f->reader[n]);
     f->port[n] = chardev_mux_add_port(f->mux, label);
     chardev_set_frontend(f->port[n], &reader_frontend, &f->reader[n]);
 }
@@ -91,9 +50,7 @@ static int teardown(void **state)
 
     chardev_mux_free(f->mux);
     for (unsigned n = 0; n < 2; n++) {
-        if (f->reader[n].got) {
-            g_string_free(f->reader[n].got, TRUE);
-        }
+        reader_done(&f->reader[n]);
     }
     g_free(f);
     return 0;
