@@ -62,6 +62,10 @@ size_t chardev_can_receive(Chardev *chr);
 void chardev_receive(Chardev *chr, const uint8_t *buf, size_t len);
 void chardev_event(Chardev *chr, ChardevEvent event);
 void chardev_writable(Chardev *chr);
+/** chardev_answers() - is the front end one that answers: has it ChardevFrontend.settled? */
+bool chardev_answers(Chardev *chr);
+/** chardev_settled() - false: it owes the other end something; true for one that does not answer */
+bool chardev_settled(Chardev *chr);
 
 /*
  * FdStream: input and output of a Chardev over one or two descriptors that never block.
@@ -74,8 +78,11 @@ typedef struct FdStream FdStream;
 
 /**
  * fd_stream_new() - a stream without descriptors: swallows output
- * @on_hangup: input ended or the other end closed; the stream has stopped reading already. Main
- *      thread. Optional
+ * @on_hangup: the other end closed, or, with a front end that answers, sends no more and has got its
+ *      answers; the stream has stopped reading already. Main thread. Without it the descriptors stay
+ *
+ * An other end that leaves while the front end takes no input is noticed at once. What it had sent is
+ * kept, and the front end gets it before what the next one sends.
  */
 FdStream *fd_stream_new(Chardev *chr, void (*on_hangup)(Chardev *chr));
 /** fd_stream_free() - closes nothing. NULL allowed */

@@ -43,6 +43,16 @@ void chardev_writable(Chardev *chr)
     }
 }
 
+bool chardev_answers(Chardev *chr)
+{
+    return chr->frontend && chr->frontend->settled;
+}
+
+bool chardev_settled(Chardev *chr)
+{
+    return !chardev_answers(chr) || chr->frontend->settled(chr->opaque);
+}
+
 void chardev_set_open(Chardev *chr, bool open)
 {
     if (chr->open == open) {

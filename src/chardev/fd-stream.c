@@ -8,12 +8,16 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 /* How much is read at once. */
 #define READ_MAX 4096
+
+/* What clients that left may leave unread, bytes: more of them than this wait, as they did before. */
+#define LEFT_MAX (1u << 20)
 
 /*
  * Without O_NONBLOCK (a description shared with other programs) a pipe that polls as writable takes
@@ -29,8 +33,18 @@ typedef enum OutKind {
     OUT_OTHER,    /* poll, then byte by byte */
 } OutKind;
 
+/* How far the input from one other end is. */
+typedef enum InState {
+    IN_READING,
+    IN_ENDED, /* no more will come; the other end may still read */
+    IN_GONE,  /* it does not read either */
+} InState;
+
 /*
  * @lock: guards @out_fd, @out_kind and the write itself; in_fd and the tags are the main thread's
+ * @in_events: what @in_tag is watched for
+ * @left: read from an other end that has left, not yet taken by the front end: comes before what the
+ *      next one sends
  * @blocked: output was refused: the source waits for room
  */
 struct FdStream {
@@ -38,7 +52,10 @@ struct FdStream {
     void (*on_hangup)(Chardev *chr);
     GSource *source;
     int in_fd;
+    InState in_state;
     gpointer in_tag;
+    GIOCondition in_events;
+    GByteArray *left;
     int out_tag_fd;
     gpointer out_tag;
     pthread_mutex_t lock;
@@ -126,15 +143,37 @@ void fd_stream_accept_input(FdStream *stream)
     g_main_context_wakeup(stream->chr->context);
 }
 
-static void watch_input(FdStream *stream, bool on)
+/* @events 0: taken out, not masked, as poll() reports a hang-up that nobody acts on for ever. */
+static void watch_input(FdStream *stream, GIOCondition events)
 {
-    if (on && !stream->in_tag) {
-        stream->in_tag = g_source_add_unix_fd(stream->source, stream->in_fd, G_IO_IN);
-    } else if (!on && stream->in_tag) {
-        /* Taken out, not masked: poll() reports a hang-up that nobody can act on yet for ever. */
+    if (stream->in_tag && events != stream->in_events) {
         g_source_remove_unix_fd(stream->source, stream->in_tag);
         stream->in_tag = NULL;
     }
+    if (events && !stream->in_tag) {
+        stream->in_tag = g_source_add_unix_fd(stream->source, stream->in_fd, events);
+    }
+    stream->in_events = events;
+}
+
+/*
+ * While the front end takes nothing, the other end may leave: the next one need not wait for a guest
+ * that does not read. Except where answers are owed to the one that asked.
+ */
+static GIOCondition wanted_events(FdStream *stream)
+{
+    if (stream->in_fd < 0 || stream->in_state == IN_GONE) {
+        return 0;
+    }
+    if (stream->in_state == IN_ENDED) {
+        return chardev_answers(stream->chr) ? 0 : G_IO_HUP;
+    }
+    if (!stream->left->len && chardev_can_receive(stream->chr) > 0) {
+        return G_IO_IN;
+    }
+    return stream->on_hangup && stream->left->len < LEFT_MAX && chardev_settled(stream->chr)
+               ? G_IO_HUP
+               : 0;
 }
 
 static void watch_output(FdStream *stream, bool on)
@@ -147,14 +186,23 @@ static void watch_output(FdStream *stream, bool on)
     }
 }
 
+/* Nothing more will come and nothing is owed. */
+static bool may_hang_up(FdStream *stream)
+{
+    return stream->in_fd >= 0 && chardev_settled(stream->chr) &&
+           (stream->in_state == IN_GONE ||
+            (stream->in_state == IN_ENDED && chardev_answers(stream->chr)));
+}
+
 static gboolean stream_prepare(GSource *source, gint *timeout)
 {
     FdStream *stream = ((StreamSource *)source)->stream;
 
     *timeout = -1;
-    watch_input(stream, stream->in_fd >= 0 && chardev_can_receive(stream->chr) > 0);
+    watch_input(stream, wanted_events(stream));
     watch_output(stream, stream->out_tag_fd >= 0 && atomic_load(&stream->blocked));
-    return FALSE;
+    return may_hang_up(stream) ||
+           (stream->left->len && chardev_can_receive(stream->chr) > 0);
 }
 
 static gboolean stream_check(GSource *source)
@@ -163,6 +211,19 @@ static gboolean stream_check(GSource *source)
 
     return (stream->in_tag && g_source_query_unix_fd(source, stream->in_tag)) ||
            (stream->out_tag && g_source_query_unix_fd(source, stream->out_tag));
+}
+
+static void end_input(FdStream *stream, InState state)
+{
+    if (!stream->on_hangup) {
+        watch_input(stream, 0);
+        stream->in_fd = -1;
+        return;
+    }
+    if (stream->in_state == IN_READING) {
+        chardev_event(stream->chr, CHARDEV_INPUT_END);
+    }
+    stream->in_state = state;
 }
 
 static void stream_read(FdStream *stream)
@@ -177,12 +238,55 @@ static void stream_read(FdStream *stream)
     n = read(stream->in_fd, buf, room);
     if (n > 0) {
         chardev_receive(stream->chr, buf, n);
-    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-        watch_input(stream, false);
-        stream->in_fd = -1;
-        if (stream->on_hangup) {
-            stream->on_hangup(stream->chr);
+    } else if (n == 0) {
+        end_input(stream, IN_ENDED);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        end_input(stream, IN_GONE);
+    }
+}
+
+/* The other end has left, so that read() does not block: all that it sent before is kept. */
+static void keep_rest(FdStream *stream)
+{
+    uint8_t buf[READ_MAX];
+    ssize_t n;
+
+    while ((n = read(stream->in_fd, buf, sizeof(buf))) > 0 || (n < 0 && errno == EINTR)) {
+        if (n > 0) {
+            g_byte_array_append(stream->left, buf, (guint)n);
         }
+    }
+    end_input(stream, IN_GONE);
+}
+
+static void deliver_left(FdStream *stream)
+{
+    size_t room;
+
+    while (stream->left->len && (room = chardev_can_receive(stream->chr)) > 0) {
+        size_t n = MIN(room, MIN(stream->left->len, READ_MAX));
+        uint8_t buf[READ_MAX];
+
+        memcpy(buf, stream->left->data, n);
+        g_byte_array_remove_range(stream->left, 0, (guint)n);
+        chardev_receive(stream->chr, buf, n);
+    }
+}
+
+static void dispatch_input(FdStream *stream)
+{
+    GIOCondition in = stream->in_tag ? g_source_query_unix_fd(stream->source, stream->in_tag) : 0;
+
+    deliver_left(stream);
+    if (in && stream->in_events == G_IO_IN) {
+        stream_read(stream);
+    } else if (in & (G_IO_HUP | G_IO_ERR)) {
+        keep_rest(stream);
+    }
+    if (may_hang_up(stream)) {
+        watch_input(stream, 0);
+        stream->in_fd = -1;
+        stream->on_hangup(stream->chr);
     }
 }
 
@@ -208,9 +312,7 @@ static gboolean stream_dispatch(GSource *source, GSourceFunc callback, gpointer 
         atomic_store(&stream->blocked, false);
         chardev_writable(stream->chr);
     }
-    if (stream->in_tag && g_source_query_unix_fd(source, stream->in_tag)) {
-        stream_read(stream);
-    }
+    dispatch_input(stream);
     return G_SOURCE_CONTINUE;
 }
 
@@ -227,6 +329,7 @@ FdStream *fd_stream_new(Chardev *chr, void (*on_hangup)(Chardev *chr))
     stream->chr = chr;
     stream->on_hangup = on_hangup;
     stream->in_fd = stream->out_fd = stream->out_tag_fd = -1;
+    stream->left = g_byte_array_new();
     pthread_mutex_init(&stream->lock, NULL);
     stream->source = g_source_new(&stream_funcs, sizeof(StreamSource));
     ((StreamSource *)stream->source)->stream = stream;
@@ -243,14 +346,16 @@ void fd_stream_free(FdStream *stream)
     g_source_destroy(stream->source);
     g_source_unref(stream->source);
     pthread_mutex_destroy(&stream->lock);
+    g_byte_array_unref(stream->left);
     g_free(stream);
 }
 
 void fd_stream_set(FdStream *stream, int in_fd, int out_fd)
 {
-    watch_input(stream, false);
+    watch_input(stream, 0);
     watch_output(stream, false);
     stream->in_fd = in_fd;
+    stream->in_state = IN_READING;
     stream->out_tag_fd = out_fd;
     pthread_mutex_lock(&stream->lock);
     stream->out_fd = out_fd;

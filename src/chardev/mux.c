@@ -298,12 +298,27 @@ static void mux_event(void *opaque, ChardevEvent event)
     for (guint i = 0; i < mux->ports->len; i++) {
         Chardev *port = mux->ports->pdata[i];
 
-        if (event == CHARDEV_BREAK) {
-            chardev_event(port, event);
-        } else {
+        if (event == CHARDEV_OPENED || event == CHARDEV_CLOSED) {
             chardev_set_open(port, event == CHARDEV_OPENED);
+        } else {
+            chardev_event(port, event);
         }
     }
+}
+
+/* A guest owes no answer, a monitor does. */
+static bool mux_settled(void *opaque)
+{
+    ChardevMux *mux = opaque;
+
+    for (guint i = 0; i < mux->ports->len; i++) {
+        MuxPort *port = mux->ports->pdata[i];
+
+        if (!chardev_settled(&port->base) || (port->used && chardev_answers(&port->base))) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static const ChardevFrontend mux_frontend = {
@@ -311,6 +326,7 @@ static const ChardevFrontend mux_frontend = {
     .receive = mux_receive,
     .event = mux_event,
     .writable = mux_writable,
+    .settled = mux_settled,
 };
 
 static bool port_has_focus(Chardev *chr)

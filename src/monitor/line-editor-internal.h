@@ -6,11 +6,18 @@
 #include <pthread.h>
 #include "monitor-internal.h"
 
+/* What the thread asks the main thread for. */
+typedef enum EditorRequest {
+    REQUEST_LINE,       /* to run a line */
+    REQUEST_COMPLETION, /* words for the end of a line */
+    REQUEST_END,        /* to know that all keys before LINE_EDITOR_END_KEY were taken */
+} EditorRequest;
+
 /*
  *   chardev <-> main thread <-> master | slave <-> libedit, in the editor's thread
  *
- * The thread hands one request at a time to the main thread (a line to run, a line to complete) and
- * waits for the answer, so that a command's output stands before the next prompt.
+ * The thread hands one request at a time to the main thread and waits for the answer, so that a
+ * command's output stands before the next prompt.
  */
 struct LineEditor {
     const LineEditorOps *ops;
@@ -29,19 +36,21 @@ struct LineEditor {
     GSource *request_source; /* NULL: a request waits until the client has read its answers */
     GByteArray *keys;
     bool prompted; /* the first prompt was shown: the terminal is as it shall be, keys may go in */
+    bool ending;   /* LINE_EDITOR_END_KEY is on its way */
 
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t answered;
-    bool pending;  /* a request waits for the main thread */
-    bool complete; /* ... to be completed, not run */
+    bool pending; /* a request waits for the main thread */
     bool quit;
-    char *request;
+    EditorRequest request;
+    char *line;
     GPtrArray *words; /* answer to a completion */
 };
 
-/* Keys that nobody needs otherwise: show prompt and line anew; forget the line. */
+/* Keys that nobody needs otherwise: show prompt and line anew; forget the line; the last key. */
 #define LINE_EDITOR_REDRAW_KEY "\035"
 #define LINE_EDITOR_FORGET_KEY "\036"
+#define LINE_EDITOR_END_KEY    "\037"
 
 /** line_editor_thread() - edits lines until the terminal's other side is closed; @opaque: LineEditor */
 void *line_editor_thread(void *opaque);

@@ -28,6 +28,7 @@ static const char *const bindings[][2] = {
     { "^D", "tessera-delete" },
     { LINE_EDITOR_REDRAW_KEY, "tessera-redraw" },
     { LINE_EDITOR_FORGET_KEY, "tessera-forget" },
+    { LINE_EDITOR_END_KEY, "tessera-end" },
     { "^R", "em-inc-search-prev" },
     { "^W", "ed-delete-prev-word" },
     { "\033[A", "ed-prev-history" },
@@ -50,14 +51,14 @@ static const char *const bindings[][2] = {
 /* Making and ending an editor reads the terminal data base, of which a process has one. */
 static pthread_mutex_t libedit_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* Hands @line to the main thread; false when the editor is to end. @ret_words: of a completion. */
-static bool ask_main(LineEditor *e, const char *line, bool complete, GPtrArray **ret_words)
+/* Waits for the main thread; false when the editor is to end. @ret_words: of a completion. */
+static bool ask_main(LineEditor *e, EditorRequest request, const char *line, GPtrArray **ret_words)
 {
     bool go_on;
 
     pthread_mutex_lock(&e->lock);
-    e->request = g_strdup(line);
-    e->complete = complete;
+    e->request = request;
+    e->line = g_strdup(line);
     e->pending = true;
     if (write(e->request_pipe[1], "", 1) < 0) {
         e->quit = true;
@@ -66,7 +67,7 @@ static bool ask_main(LineEditor *e, const char *line, bool complete, GPtrArray *
         pthread_cond_wait(&e->answered, &e->lock);
     }
     go_on = !e->quit;
-    g_clear_pointer(&e->request, g_free);
+    g_clear_pointer(&e->line, g_free);
     e->pending = false;
     if (ret_words) {
         *ret_words = g_steal_pointer(&e->words);
@@ -145,7 +146,7 @@ static unsigned char on_tab(EditLine *el, int key)
     LineEditor *e = NULL;
 
     el_get(el, EL_CLIENTDATA, &e);
-    if (!ask_main(e, line, true, &words)) {
+    if (!ask_main(e, REQUEST_COMPLETION, line, &words)) {
         return CC_EOF;
     }
     if (!words || !words->len) {
@@ -183,6 +184,15 @@ static unsigned char on_forget(EditLine *el, int key)
 {
     forget_line(el);
     return CC_REDISPLAY;
+}
+
+static unsigned char on_end(EditLine *el, int key)
+{
+    LineEditor *e = NULL;
+
+    el_get(el, EL_CLIENTDATA, &e);
+    forget_line(el);
+    return ask_main(e, REQUEST_END, "", NULL) ? CC_NORM : CC_EOF;
 }
 
 /* Ctrl-D on an empty line would end the editor, and a monitor has no end. */
@@ -224,6 +234,7 @@ static void set_up(LineEditor *e, EditLine *el, History *past)
     el_set(el, EL_ADDFN, "tessera-complete", "complete the word", on_tab);
     el_set(el, EL_ADDFN, "tessera-abandon", "forget the line", on_interrupt);
     el_set(el, EL_ADDFN, "tessera-forget", "forget the line silently", on_forget);
+    el_set(el, EL_ADDFN, "tessera-end", "say that all keys were taken", on_end);
     el_set(el, EL_ADDFN, "tessera-delete", "delete the next character", on_delete);
     el_set(el, EL_ADDFN, "tessera-redraw", "show the line again", on_redraw);
     for (size_t i = 0; i < G_N_ELEMENTS(bindings); i++) {
@@ -261,7 +272,7 @@ static void edit_lines(LineEditor *e, EditLine *el, History *past)
         if (*text) {
             history(past, &event, H_ENTER, text);
         }
-        if (!ask_main(e, text, false, NULL)) {
+        if (!ask_main(e, REQUEST_LINE, text, NULL)) {
             return;
         }
     }

@@ -51,7 +51,7 @@ static gboolean on_request(gint fd, GIOCondition condition, gpointer opaque)
     LineEditor *e = opaque;
     g_autofree char *line = NULL;
     GPtrArray *words = NULL;
-    bool complete;
+    EditorRequest request;
     char byte;
 
     if (!e->ops->ready(e->opaque)) {
@@ -62,14 +62,20 @@ static gboolean on_request(gint fd, GIOCondition condition, gpointer opaque)
         return G_SOURCE_CONTINUE;
     }
     pthread_mutex_lock(&e->lock);
-    line = g_strdup(e->request);
-    complete = e->complete;
+    line = g_strdup(e->line);
+    request = e->request;
     pthread_mutex_unlock(&e->lock);
     line_editor_flush(e); /* the line end that was typed, before what the command prints */
-    if (complete) {
-        words = e->ops->complete(e->opaque, line);
-    } else {
+    switch (request) {
+    case REQUEST_LINE:
         e->ops->line(e->opaque, line);
+        break;
+    case REQUEST_COMPLETION:
+        words = e->ops->complete(e->opaque, line);
+        break;
+    case REQUEST_END:
+        e->ending = false;
+        break;
     }
     answer(e, words);
     return G_SOURCE_CONTINUE;
@@ -170,7 +176,24 @@ void line_editor_reset(LineEditor *e)
     static const char keys[] = LINE_EDITOR_FORGET_KEY LINE_EDITOR_FORGET_KEY;
 
     g_byte_array_set_size(e->keys, 0);
+    e->ending = false;
     line_editor_feed(e, (const uint8_t *)keys, strlen(keys));
+}
+
+/* The first may end a search, or be quoted by a Ctrl-V. */
+void line_editor_end_input(LineEditor *e)
+{
+    static const char keys[] = LINE_EDITOR_FORGET_KEY LINE_EDITOR_END_KEY;
+
+    e->ending = true;
+    line_editor_feed(e, (const uint8_t *)keys, strlen(keys));
+}
+
+bool line_editor_settled(const LineEditor *e)
+{
+    bool thread_ended = !e->screen_source;
+
+    return thread_ended || (!e->ending && e->keys->len == 0);
 }
 
 /* Life. */

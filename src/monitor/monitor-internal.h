@@ -153,6 +153,10 @@ size_t line_editor_can_feed(const LineEditor *e);
 void line_editor_resume(LineEditor *e); /* @ready is true again */
 void line_editor_redraw(LineEditor *e); /* shows prompt and line anew */
 void line_editor_reset(LineEditor *e);  /* forgets the line that is being edited */
+/** line_editor_end_input() - no more keys come: a line without Enter is forgotten, others are run */
+void line_editor_end_input(LineEditor *e);
+/** line_editor_settled() - every key has reached libedit, and after the end of input its line was run */
+bool line_editor_settled(const LineEditor *e);
 void line_editor_flush(LineEditor *e);  /* output of what stands on the screen by now */
 
 #endif

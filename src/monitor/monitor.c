@@ -179,6 +179,11 @@ static void hmp_event(Monitor *mon, ChardevEvent event)
     case CHARDEV_FOCUS:
         hmp_attend(mon);
         break;
+    case CHARDEV_INPUT_END:
+        if (mon->editor) {
+            line_editor_end_input(mon->editor);
+        }
+        break;
     case CHARDEV_CLOSED:
         if (mon->editor) {
             line_editor_reset(mon->editor);
@@ -207,11 +212,20 @@ static void on_event(void *opaque, ChardevEvent event)
     }
 }
 
+static bool on_settled(void *opaque)
+{
+    Monitor *mon = opaque;
+
+    return mon->out->len == 0 && (!mon->in || mon->in->len == 0) &&
+           (!mon->editor || line_editor_settled(mon->editor));
+}
+
 static const ChardevFrontend monitor_frontend = {
     .can_receive = on_can_receive,
     .receive = on_receive,
     .event = on_event,
     .writable = on_writable,
+    .settled = on_settled,
 };
 
 /* Life. */

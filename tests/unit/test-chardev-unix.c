@@ -44,28 +44,185 @@ static void test_unix_server_takes_one_client_after_another(void **state)
     assert_false(g_file_test(f->path, G_FILE_TEST_EXISTS));
 }
 
+/* Nothing is ready: nobody turns in circles over what has to wait. */
+static void assert_idle(void)
+{
+    unsigned idle = 0;
+
+    for (unsigned i = 0; i < 20; i++) {
+        idle += !g_main_context_iteration(NULL, FALSE);
+    }
+    assert_true(idle > 15);
+}
+
+/* A client of a server at @f->path that the front end has heard of. */
+static int new_client(ChardevFixture *f)
+{
+    unsigned before = f->reader.opened;
+    int fd = unix_connect(f->path);
+
+    assert_true(fd >= 0);
+    RUN_UNTIL(f->reader.opened == before + 1);
+    return fd;
+}
+
+static void open_server(ChardevFixture *f)
+{
+    g_autofree char *spec = g_strdup_printf("unix:%s,server=on,wait=off", f->path);
+
+    chardev_fixture_open(f, spec, "");
+}
+
+static void send_text(int fd, const char *text)
+{
+    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
 static void test_unix_reads_only_what_is_taken(void **state)
 {
     ChardevFixture *f = *state;
-    g_autofree char *spec = g_strdup_printf("unix:%s,server=on,wait=off", f->path);
     int fd;
 
-    chardev_fixture_open(f, spec, "");
-    fd = unix_connect(f->path);
-    RUN_UNTIL(f->reader.opened == 1);
+    open_server(f);
+    fd = new_client(f);
     f->reader.room = 3;
-    assert_int_equal(send(fd, "abcdef", 6, 0), 6);
+    send_text(fd, "abcdef");
     RUN_UNTIL(f->reader.got->len == 3);
-    close(fd);
-    for (unsigned i = 0; i < 20; i++) {
-        /* No busy loop over a hang-up that has to wait: nothing is ready. */
-        assert_false(g_main_context_iteration(NULL, FALSE));
-    }
-    assert_int_equal(f->reader.closed, 0);
+    assert_idle();
+    assert_int_equal(f->reader.got->len, 3);
     f->reader.room = SIZE_MAX;
     chardev_accept_input(f->chr);
-    RUN_UNTIL(f->reader.closed == 1);
+    RUN_UNTIL(f->reader.got->len == 6);
     assert_string_equal(f->reader.got->str, "abcdef");
+    close(fd);
+}
+
+/* Clients come and go while the guest reads nothing; it gets all that they sent, in order. */
+static void test_unix_client_leaves_while_nothing_is_taken(void **state)
+{
+    ChardevFixture *f = *state;
+    char buf[100];
+    int fd;
+
+    open_server(f);
+    f->reader.room = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        fd = new_client(f);
+        send_text(fd, i == 0 ? "one " : i == 1 ? "two " : "three ");
+        close(fd);
+        RUN_UNTIL(f->reader.closed == i + 1);
+        assert_idle();
+    }
+    fd = new_client(f);
+    send_text(fd, "four");
+    assert_int_equal(chardev_write_text(f->chr, "hello"), 5);
+    read_exactly(fd, buf, 5);
+    assert_string_equal(buf, "hello");
+    assert_idle();
+    f->reader.room = 5;
+    chardev_accept_input(f->chr);
+    RUN_UNTIL(f->reader.got->len == 5);
+    assert_idle();
+    f->reader.room = SIZE_MAX;
+    chardev_accept_input(f->chr);
+    RUN_UNTIL(f->reader.got->len == 18);
+    assert_string_equal(f->reader.got->str, "one two three four");
+    close(fd);
+    RUN_UNTIL(f->reader.closed == 4);
+}
+
+/* What clients leave unread is bounded: then the next one waits, and nothing is lost. */
+static void test_unix_unread_input_of_many_clients_is_bounded(void **state)
+{
+    ChardevFixture *f = *state;
+    g_autofree char *block = g_strnfill(65536, 'x');
+    unsigned left = 0, clients;
+    int fd = -1;
+
+    open_server(f);
+    f->reader.room = 0;
+    for (clients = 0; clients < 100 && left == clients; clients++) {
+        fd = new_client(f);
+        send_text(fd, block);
+        close(fd);
+        for (unsigned i = 0; i < 100 && f->reader.closed == left; i++) {
+            g_main_context_iteration(NULL, FALSE);
+        }
+        left = f->reader.closed;
+    }
+    assert_int_equal(clients, 17); /* 1 MiB of 16 clients, and one that has to wait */
+    assert_int_equal(left, 16);
+    assert_idle();
+    f->reader.room = SIZE_MAX;
+    chardev_accept_input(f->chr);
+    RUN_UNTIL(f->reader.closed == clients);
+    assert_int_equal(f->reader.got->len, clients * 65536);
+}
+
+/* To a front end that does not answer, the end of input says nothing about the way back. */
+static void test_unix_half_closed_client_goes_on_reading(void **state)
+{
+    ChardevFixture *f = *state;
+    char buf[100];
+    int fd;
+
+    open_server(f);
+    fd = new_client(f);
+    send_text(fd, "input");
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    RUN_UNTIL(f->reader.input_ends == 1);
+    assert_string_equal(f->reader.got->str, "input");
+    assert_idle();
+    assert_int_equal(f->reader.closed, 0);
+    assert_int_equal(chardev_write_text(f->chr, "output"), 6);
+    read_exactly(fd, buf, 6);
+    assert_string_equal(buf, "output");
+    close(fd);
+    RUN_UNTIL(f->reader.closed == 1);
+    assert_int_equal(f->reader.input_ends, 1);
+    close(new_client(f));
+}
+
+static bool owes_nothing;
+
+static bool answerer_settled(void *opaque)
+{
+    return owes_nothing;
+}
+
+/* One that answers keeps a client until it has answered, and then lets it go. */
+static void test_unix_client_is_kept_until_all_is_answered(void **state)
+{
+    ChardevFixture *f = *state;
+    ChardevFrontend answerer = reader_frontend;
+    char buf[100];
+    int fd;
+
+    answerer.settled = answerer_settled;
+    open_server(f);
+    chardev_set_frontend(f->chr, &answerer, &f->reader);
+    for (unsigned i = 0; i < 2; i++) {
+        bool leaves = i == 1;
+
+        owes_nothing = false;
+        g_string_truncate(f->reader.got, 0);
+        fd = new_client(f);
+        send_text(fd, "question");
+        assert_int_equal(leaves ? close(fd) : shutdown(fd, SHUT_WR), 0);
+        RUN_UNTIL(f->reader.input_ends == i + 1);
+        assert_string_equal(f->reader.got->str, "question");
+        assert_idle();
+        assert_int_equal(f->reader.closed, i);
+        assert_int_equal(chardev_write_text(f->chr, "answer"), 6);
+        owes_nothing = true;
+        RUN_UNTIL(f->reader.closed == i + 1);
+        if (!leaves) {
+            read_exactly(fd, buf, 6);
+            assert_string_equal(buf, "answer");
+            assert_int_equal(read(fd, buf, 1), 0); /* the end, without waiting for it */
+            close(fd);
+        }
+    }
 }
 
 static void test_unix_back_pressure(void **state)
@@ -189,6 +346,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_unix_server_takes_one_client_after_another),
         T(test_unix_reads_only_what_is_taken),
+        T(test_unix_client_leaves_while_nothing_is_taken),
+        T(test_unix_unread_input_of_many_clients_is_bounded),
+        T(test_unix_half_closed_client_goes_on_reading),
+        T(test_unix_client_is_kept_until_all_is_answered),
         T(test_unix_back_pressure),
         T(test_unix_server_waits),
         T(test_unix_client_connects),

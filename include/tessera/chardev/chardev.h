@@ -9,8 +9,9 @@
 #include <stdint.h>
 
 /*
- * Back ends: stdio, file:PATH, unix:PATH[,server=on|off][,wait=on|off], pty, null, none. One front end (a serial port, a
- * monitor) uses a Chardev at a time; on stdio a multiplexer (Ctrl-A) stands between.
+ * Back ends: stdio, file:PATH, unix:PATH[,server=on|off][,wait=on|off], pty, null, none. One front
+ * end (a serial port, a monitor) uses a Chardev at a time; on stdio a multiplexer (Ctrl-A) stands
+ * between.
  * Input arrives on the main thread; output may be written from any thread. A reader that cannot keep
  * up is told so by back-pressure, never by lost bytes.
  */
@@ -21,6 +22,7 @@ typedef enum ChardevEvent {
     CHARDEV_CLOSED,
     CHARDEV_BREAK,
     CHARDEV_FOCUS, /* a multiplexer has turned to this front end */
+    CHARDEV_INPUT_END, /* the other end sends no more, but may still read */
 } ChardevEvent;
 
 /**
@@ -29,12 +31,17 @@ typedef enum ChardevEvent {
  * @receive: @len is at most what @can_receive said
  * @event: optional
  * @writable: optional: output that chardev_write() refused may be tried again
+ * @settled: optional, of a front end that answers what it receives: true when all of it is answered
+ *      and chardev_write() has taken the answers. A client that sends no more (CHARDEV_INPUT_END, or
+ *      has left) is kept until then, and then let go, so that it sees the end of the answers. Without
+ *      it a client stays until it leaves altogether
  */
 typedef struct ChardevFrontend {
     size_t (*can_receive)(void *opaque);
     void (*receive)(void *opaque, const uint8_t *buf, size_t len);
     void (*event)(void *opaque, ChardevEvent event);
     void (*writable)(void *opaque);
+    bool (*settled)(void *opaque);
 } ChardevFrontend;
 
 /**

@@ -6,9 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 #include <cmocka.h>
 #include "../support/fake-chardev.h"
 #include "support/monitor-fixture.h"
@@ -451,56 +448,6 @@ static void test_random_input(void **state)
     g_rand_free(rand);
 }
 
-/* The same over a real socket. */
-
-static json_t *exchange(int fd, const char *request)
-{
-    g_autoptr(GString) text = g_string_new(NULL);
-    char c = 0;
-
-    assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), strlen(request));
-    while (c != '\n') {
-        if (recv(fd, &c, 1, MSG_DONTWAIT) == 1) {
-            g_string_append_c(text, c);
-        } else {
-            g_main_context_iteration(NULL, TRUE);
-        }
-    }
-    return json_loads(text->str, 0, NULL);
-}
-
-static void test_sockets_one_client_after_another(void **state)
-{
-    Fixture *q = *state;
-    g_autofree char *dir = g_dir_make_tmp("tessera-qmp-XXXXXX", NULL);
-    g_autofree char *path = g_build_filename(dir, "qmp", NULL);
-    g_autofree char *spec = g_strdup_printf("unix:%s,server,nowait", path);
-    Chardev *chr = chardev_new("qmp1", spec, NULL, NULL);
-    struct sockaddr_un addr = { .sun_family = AF_UNIX };
-
-    assert_non_null(chr);
-    g_strlcpy(addr.sun_path, path, sizeof(addr.sun_path));
-    monitor_hub_add(q->f->hub, chr, MONITOR_QMP);
-    for (unsigned i = 0; i < 20; i++) {
-        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-        assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-        json_decref(exchange(fd, NEGOTIATE));
-        json_decref(exchange(fd, STATUS));
-        assert_int_equal(send(fd, "{\"execute\": \"que", i % 16, MSG_NOSIGNAL), i % 16);
-        if (i & 1) { /* leaves with answers unread */
-            assert_true(send(fd, "\xff" STATUS STATUS, 50, MSG_NOSIGNAL) > 0);
-        }
-        close(fd);
-        while (g_main_context_iteration(NULL, FALSE)) {
-        }
-    }
-    monitor_fixture_free(q->f);
-    q->f = monitor_fixture_new("-S");
-    chardev_free(chr);
-    rmdir(dir);
-}
-
 #define T(name) cmocka_unit_test_setup_teardown(name, negotiated, teardown)
 #define T0(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
@@ -527,7 +474,6 @@ int main(void)
         T(test_events_that_nobody_reads_are_bounded_and_counted),
         T(test_free_while_answers_wait),
         T(test_random_input),
-        T(test_sockets_one_client_after_another),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

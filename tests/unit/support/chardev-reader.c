@@ -36,6 +36,7 @@ static void reader_event(void *opaque, ChardevEvent event)
     r->breaks += event == CHARDEV_BREAK;
     r->opened += event == CHARDEV_OPENED;
     r->closed += event == CHARDEV_CLOSED;
+    r->input_ends += event == CHARDEV_INPUT_END;
 }
 
 static void reader_writable(void *opaque)

@@ -9,7 +9,7 @@
 typedef struct Reader {
     GString *got;
     size_t room;
-    unsigned breaks, opened, closed, writable;
+    unsigned breaks, opened, closed, writable, input_ends;
 } Reader;
 
 extern const ChardevFrontend reader_frontend; /* its opaque pointer is a Reader */
