@@ -13,6 +13,9 @@
 #include <unistd.h>
 #include "tessera/util/error.h"
 
+/* How long a client waits after accept() found no file descriptor for it. */
+#define ACCEPT_PAUSE_MS 250
+
 typedef struct UnixChardev {
     Chardev base;
     char *path;
@@ -24,7 +27,8 @@ typedef struct UnixChardev {
     int listen_fd;
     int fd;
     FdStream *stream;
-    GSource *accept_source; /* while nobody is connected */
+    GSource *accept_source; /* while nobody is connected: the listener, or the pause after a failure */
+    bool accept_failed;     /* and was told */
 } UnixChardev;
 
 static void watch_listener(UnixChardev *u);
@@ -144,14 +148,45 @@ static void use_connection(UnixChardev *u, int fd)
     chardev_set_open(&u->base, true);
 }
 
+static gboolean on_pause_end(gpointer opaque)
+{
+    UnixChardev *u = opaque;
+
+    g_clear_pointer(&u->accept_source, g_source_unref);
+    watch_listener(u);
+    return G_SOURCE_REMOVE;
+}
+
+/*
+ * No file descriptor or memory for a client: it stays in the queue, for which poll() would report the
+ * listener again at once.
+ */
+static void pause_listening(UnixChardev *u, int err)
+{
+    if (!u->accept_failed) {
+        g_warning("%s: cannot accept a connection to '%s': %s; trying again until it works",
+                  u->base.label, u->path, g_strerror(err));
+    }
+    u->accept_failed = true;
+    g_clear_pointer(&u->accept_source, g_source_unref);
+    u->accept_source = g_timeout_source_new(ACCEPT_PAUSE_MS);
+    g_source_set_callback(u->accept_source, on_pause_end, u, NULL);
+    g_source_attach(u->accept_source, u->base.context);
+}
+
 static gboolean on_connection(gint listen_fd, GIOCondition condition, gpointer opaque)
 {
     UnixChardev *u = opaque;
     int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
-    if (fd < 0) {
+    if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)) {
         return G_SOURCE_CONTINUE;
     }
+    if (fd < 0) {
+        pause_listening(u, errno);
+        return G_SOURCE_REMOVE;
+    }
+    u->accept_failed = false;
     g_clear_pointer(&u->accept_source, g_source_unref);
     use_connection(u, fd);
     return G_SOURCE_REMOVE;

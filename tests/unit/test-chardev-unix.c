@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -225,6 +226,44 @@ static void test_unix_client_is_kept_until_all_is_answered(void **state)
     }
 }
 
+static void count_warning(const char *domain, GLogLevelFlags level, const char *message,
+                          gpointer opaque)
+{
+    assert_non_null(strstr(message, "chr0: cannot accept a connection"));
+    ++*(unsigned *)opaque;
+}
+
+/* A client for which there is no descriptor waits; the main loop goes on meanwhile. */
+static void test_unix_out_of_descriptors(void **state)
+{
+    ChardevFixture *f = *state;
+    unsigned warnings = 0;
+    guint handler = g_log_set_handler(NULL, G_LOG_LEVEL_WARNING, count_warning, &warnings);
+    struct rlimit full, old;
+    int fd, lowest;
+
+    open_server(f);
+    fd = unix_connect(f->path);
+    lowest = dup(0);
+    close(lowest);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    full = old;
+    full.rlim_cur = (rlim_t)lowest;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &full), 0);
+    RUN_UNTIL(warnings == 1);
+    assert_idle();
+    g_usleep(600 * 1000); /* it has tried again meanwhile */
+    assert_idle();
+    assert_int_equal(f->reader.opened, 0);
+    assert_int_equal(warnings, 1);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    RUN_UNTIL(f->reader.opened == 1);
+    close(fd);
+    RUN_UNTIL(f->reader.closed == 1);
+    close(new_client(f));
+    g_log_remove_handler(NULL, handler);
+}
+
 static void test_unix_back_pressure(void **state)
 {
     ChardevFixture *f = *state;
@@ -350,6 +389,7 @@ int main(void)
         T(test_unix_unread_input_of_many_clients_is_bounded),
         T(test_unix_half_closed_client_goes_on_reading),
         T(test_unix_client_is_kept_until_all_is_answered),
+        T(test_unix_out_of_descriptors),
         T(test_unix_back_pressure),
         T(test_unix_server_waits),
         T(test_unix_client_connects),
