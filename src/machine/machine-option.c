@@ -15,7 +15,7 @@ static const MachineProperty properties[] = {
     { "type", "pc", "the board" },
     { "accel", "kvm", "the accelerator" },
     { "dtb", "on|off", "hand the kernel a device tree of the machine (default off)" },
-    { "dumpdtb", "FILE", "write that device tree and end" },
+    { "dumpdtb", "FILE", "write that device tree and end; - is standard output" },
     { "dump-memory-map", "FILE",
       "write memory tree, flat views and KVM slots as text, then start; - is standard output" },
     { "memory-backend", "ID", "boot RAM is the memory backend of that id" },

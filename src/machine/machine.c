@@ -279,12 +279,13 @@ int machine_run(Machine *machine)
 
 /*
  * Writes into what @path names, be it a device, a pipe or a link: g_file_set_contents() would put a
- * new file in its place.
+ * new file in its place. "-" is standard output.
  */
-static bool write_file(const char *path, const void *data, size_t len, const char *option,
+static bool write_dump(const char *path, const void *data, size_t len, const char *option,
                        GError **error)
 {
-    FILE *file = fopen(path, "we");
+    bool to_stdout = strcmp(path, "-") == 0;
+    FILE *file = to_stdout ? stdout : fopen(path, "we");
     bool written;
 
     if (!file) {
@@ -292,8 +293,9 @@ static bool write_file(const char *path, const void *data, size_t len, const cha
         return false;
     }
     written = fwrite(data, 1, len, file) == len;
-    if (fclose(file) != 0 || !written) {
-        error_set_errno(error, errno, "-machine %s=%s", option, path);
+    if ((to_stdout ? fflush(file) : fclose(file)) != 0 || !written) {
+        error_set_errno(error, errno, "-machine %s=%s%s", option, path,
+                        to_stdout ? ": standard output" : "");
         return false;
     }
     return true;
@@ -310,14 +312,7 @@ bool machine_dump_memory_map(Machine *machine, const char *path, GError **error)
     g_string_append_c(text, '\n');
     kvm_dump_slots(machine->kvm, text);
     memory_system_unlock(machine->ms);
-    if (strcmp(path, "-") == 0) {
-        if (fwrite(text->str, 1, text->len, stdout) < text->len || fflush(stdout) != 0) {
-            error_set_errno(error, errno, "-machine dump-memory-map=-: standard output");
-            return false;
-        }
-        return true;
-    }
-    return write_file(path, text->str, text->len, "dump-memory-map", error);
+    return write_dump(path, text->str, text->len, "dump-memory-map", error);
 }
 
 bool machine_dump_device_tree(Machine *machine, const char *path, GError **error)
@@ -328,5 +323,5 @@ bool machine_dump_device_tree(Machine *machine, const char *path, GError **error
         g_prefix_error(error, "-machine dumpdtb=%s: ", path);
         return false;
     }
-    return write_file(path, blob->data, blob->len, "dumpdtb", error);
+    return write_dump(path, blob->data, blob->len, "dumpdtb", error);
 }

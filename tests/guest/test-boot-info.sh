@@ -83,6 +83,15 @@ wait "$reader"
 [ $status = 0 ] && [ -p "$dir/pipe" ] && cmp -s "$dir/dtb" "$dir/dtb2"
 report $? test_dumpdtb_into_a_pipe
 
+(cd "$dir" && timeout 60 "$TESSERA" -m 3M -kernel "$image" -serial none -machine dumpdtb=- \
+    >dtb3 2>err </dev/null && [ ! -e ./- ] && cmp -s dtb dtb3)
+report $? test_dumpdtb_to_standard_output
+
+timeout 60 "$TESSERA" -m 3M -kernel "$image" -serial none -machine dumpdtb=- \
+    >/dev/full 2>"$dir/err" </dev/null
+[ $? = 1 ] && grep -q "dumpdtb=-: .*No space left" "$dir/err"
+report $? test_dumpdtb_to_a_full_disk
+
 run "exit=1" -machine "dump-memory-map=$dir/no/such/folder"
 [ $status = 1 ] && grep -q "dump-memory-map=$dir/no/such/folder" "$dir/err"
 report $? test_dump_that_cannot_be_written

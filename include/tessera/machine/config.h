@@ -24,7 +24,8 @@
  * @objects: char *: -object arguments, in order
  * @devices: char *: -device arguments, in order: plugged before the machine starts
  * @memory_backend: -machine memory-backend=ID: the object that is boot RAM; NULL: anonymous memory
- * @dump_dtb: -machine dumpdtb=FILE: write the device tree there and end. NULL: no
+ * @dump_dtb: -machine dumpdtb=FILE: write the device tree there ("-": standard output) and end.
+ *      NULL: no
  * @dtb: -machine dtb=on: hand the device tree to the kernel
  * @dump_memory_map: -machine dump-memory-map=FILE, "-" is standard output. NULL: no
  * @serials: char *: -serial back ends in order, "mon:BACKEND" as given: shared with a monitor; empty:

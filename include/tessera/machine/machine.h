@@ -135,7 +135,7 @@ void machine_set_watched(Machine *machine, bool watched);
  */
 bool machine_dump_memory_map(Machine *machine, const char *path, GError **error);
 
-/** machine_dump_device_tree() - the same machine as a flattened device tree, into a file */
+/** machine_dump_device_tree() - the same machine as a flattened device tree; @path as above */
 bool machine_dump_device_tree(Machine *machine, const char *path, GError **error);
 
 #endif
