@@ -52,6 +52,9 @@ $(GUEST_TESTS): $B/%: $B/%.o $(GUEST_SUPPORT) $(LIB_OBJS) $B/flags
 # Two of them run the unit tests' model KVM beside the kernel's.
 $B/tests/guest/test-kvm-real $B/tests/guest/test-slot-differential: $(KVM_SUPPORT) $B/tests/unit/support/access-fixture.o
 
+# These run in the rig too (tests/rig/scenarios/slots.sh).
+RIG_GUEST_TESTS := $B/tests/guest/test-slot-differential $B/tests/guest/test-slot-toggle
+
 # A payload is one file, .S or .c, linked with payloads/support/* by the one linker script into
 # NAME.elf; NAME.bin is the same as a flat image. Integer code only: the interpreter of a KVM
 # without hardware knows no SSE.
@@ -108,8 +111,8 @@ guest: $(GUEST_TESTS) $(PROGRAM) payloads
 	$(Q)$(TEST_ENV) tests/run-suite guest $(RESULTS) $(GUEST_TESTS) $(GUEST_SCRIPTS)
 
 .PHONY: rig
-rig: $(INSTALLED)
-	$(Q)tests/rig/check $(RESULTS) $(SCENARIOS)
+rig: $(INSTALLED) $(RIG_GUEST_TESTS) payloads
+	$(Q)BUILD=$(abspath $B) tests/rig/check $(RESULTS) $(SCENARIOS)
 
 .PHONY: check
 check: ## run all tests: unit, guest and rig (under 15 minutes)

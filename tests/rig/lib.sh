@@ -4,7 +4,8 @@
 # rig, in the top folder of the source, each in a shell of its own started by run-scenarios.
 #
 # From outside: TESSERA (the program with its first options), KERNEL and FULL_KERNEL (fetch-kernel's
-# folders of the cloud and the plain flavour), FIXTURES (base.cpio, vmlinux, big.cpio made outside), WORK (this scenario's own folder).
+# folders of the cloud and the plain flavour), FIXTURES (base.cpio, vmlinux, big.cpio made outside),
+# BUILD (where tests/guest was built), WORK (this scenario's own folder).
 
 # --- Verdicts: one line for each thing checked; `check` counts them.
 

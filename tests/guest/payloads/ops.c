@@ -152,6 +152,27 @@ static void watch(const Op *op)
     }
 }
 
+/* The rounds are told as they are done: the test waits for them. */
+static void hammer(Op *op)
+{
+    while (!SHARED->stop) {
+        __asm__ volatile("lock incq %0" : "+m"(*(uint64_t *)op->addr) : : "memory");
+        __asm__ volatile("lock incq %0" : "+m"(*(uint64_t *)op->value) : : "memory");
+        *(volatile uint64_t *)&op->result = op->result + 1;
+    }
+}
+
+static void echo(Op *op)
+{
+    while (!SHARED->stop) {
+        store(op->addr, 8, op->result + 1);
+        if (load(op->addr, 8) != op->result + 1) {
+            op->value++;
+        }
+        *(volatile uint64_t *)&op->result = op->result + 1;
+    }
+}
+
 static void __attribute__((noreturn)) triple_fault(void)
 {
     struct __attribute__((packed)) {
@@ -209,6 +230,12 @@ static void do_op(void *opaque)
         while (!SHARED->stop) {
             ++*(volatile uint64_t *)op->addr;
         }
+        break;
+    case OP_HAMMER:
+        hammer(op);
+        break;
+    case OP_ECHO:
+        echo(op);
         break;
     case OP_FLOAT_LOAD:
         __asm__ volatile("flds (%0)" : : "a"(op->addr) : "memory");

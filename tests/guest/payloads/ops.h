@@ -38,6 +38,9 @@ enum OpKind {
     OP_START_PROCESSOR, /* value: which */
     OP_WAIT,            /* until *(size *)addr >= value */
     OP_COUNT,           /* *(uint64_t *)addr += 1, without pause, until `stop` */
+    OP_HAMMER,          /* until `stop`: lock inc of the 8 bytes at addr and at value; result: rounds */
+    OP_ECHO,            /* until `stop`: 1, 2, 3 ... to addr, each read back; result: rounds; value
+                           counts what came back otherwise */
     OP_MAP_GIB,         /* makes the GiB at addr (above 4 GiB) reachable */
     OP_FLOAT_LOAD,      /* x87 load from addr: KVM's emulator does not have it for a device */
     OP_JUMP,            /* to addr */
