@@ -162,7 +162,6 @@ static bool machine_build(Machine *machine, GError **error)
     PcInfo info;
 
     rcu_hold_deferred(); /* until the vCPUs run, or machine_free() drains */
-    machine->ms = memory_system_new();
     machine->clock = virtual_clock_new(NULL);
     machine->resize = memory_resize_new(machine);
     run_control_fill(machine, &machine->control);
@@ -180,8 +179,14 @@ static bool machine_build(Machine *machine, GError **error)
 
 Machine *machine_new(const MachineConfig *config, GError **error)
 {
-    Machine *machine = g_new0(Machine, 1);
+    MemorySystem *ms = memory_system_new(error);
+    Machine *machine;
 
+    if (!ms) {
+        return NULL;
+    }
+    machine = g_new0(Machine, 1);
+    machine->ms = ms;
     machine->config = config;
     if (!machine_build(machine, error)) {
         machine_free(machine);

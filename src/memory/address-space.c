@@ -4,7 +4,8 @@
 
 #include "tree-internal.h"
 
-AddressSpace *address_space_new(MemorySystem *ms, MemoryRegion *root, const char *name)
+AddressSpace *address_space_new(MemorySystem *ms, MemoryRegion *root, const char *name,
+                                GError **error)
 {
     AddressSpace *as = g_new0(AddressSpace, 1);
     MemoryCommitStats stats = { 0 };
@@ -17,6 +18,14 @@ AddressSpace *address_space_new(MemorySystem *ms, MemoryRegion *root, const char
     as->root = memory_region_ref(root);
     as->name = g_strdup(name);
     view = address_space_share_or_render(ms, memory_region_effective_root(root), NULL, &stats);
+    if (!section_table_check(ms->sections, error)) {
+        flatview_unref(view);
+        memory_region_unref(root);
+        memory_system_unlock(ms);
+        g_free(as->name);
+        g_free(as);
+        return NULL;
+    }
     as->ioeventfds = view_events_of_eventfds(view);
     as->coalesced = view_events_of_coalesced(view);
     rcu_publish(&as->view, view);

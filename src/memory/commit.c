@@ -270,7 +270,7 @@ bool commit_spaces(MemorySystem *ms, uint64_t mark, GError **error)
     for (guint i = 0; i < updates->len; i++) {
         render_update(&commit, g_ptr_array_index(updates, i));
     }
-    ok = ask_listeners(&commit, error);
+    ok = section_table_check(ms->sections, error) && ask_listeners(&commit, error);
     if (ok) {
         tell_listeners(&commit);
         ok = apply_listeners(&commit, error);

@@ -78,9 +78,20 @@ typedef struct DispatchSection {
     bool direct_write;
 } __attribute__((aligned(64))) DispatchSection;
 
-SectionTable *section_table_new(void);
+SectionTable *section_table_new(GError **error);
 void section_table_free(SectionTable *table);
-/** section_table_add() - a new id for @fr (machine lock); holds no reference: the view does */
+/**
+ * section_table_check() - false with @error: memory for the view that was built last ran out
+ *
+ * Building goes on without ids and nodes that cannot be had. Who builds a view asks this before
+ * anybody sees it, and throws it away on failure. Machine lock.
+ */
+bool section_table_check(SectionTable *table, GError **error);
+/**
+ * section_table_add() - a new id for @fr (machine lock); holds no reference: the view does
+ *
+ * SECTION_ID_NONE when memory has run out: section_table_check() tells.
+ */
 uint32_t section_table_add(SectionTable *table, const FlatRange *fr);
 /** section_table_ref() - a further user of @id: it takes one more section_table_remove() to free it */
 void section_table_ref(SectionTable *table, uint32_t id);

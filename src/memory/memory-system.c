@@ -15,15 +15,20 @@ static uintptr_t this_thread(void)
     return (uintptr_t)&identity;
 }
 
-MemorySystem *memory_system_new(void)
+MemorySystem *memory_system_new(GError **error)
 {
-    MemorySystem *ms = g_new0(MemorySystem, 1);
+    SectionTable *sections = section_table_new(error);
+    MemorySystem *ms;
 
+    if (!sections) {
+        return NULL;
+    }
+    ms = g_new0(MemorySystem, 1);
     pthread_mutex_init(&ms->lock, NULL);
     pthread_mutex_init(&ms->stats_lock, NULL);
     ms->transaction = transaction_new();
     ms->spaces = g_ptr_array_new();
-    ms->sections = section_table_new();
+    ms->sections = sections;
     ms->ram = ram_list_new();
     return ms;
 }

@@ -35,7 +35,10 @@ static uint32_t entry_ptr(PhysPageEntry entry)
 
 static PhysPageEntry make_leaf(const FlatRange *fr)
 {
-    g_assert(fr->section_id != SECTION_ID_NONE && fr->section_id != SECTION_ID_UNASSIGNED);
+    g_assert(fr->section_id != SECTION_ID_UNASSIGNED);
+    if (fr->section_id == SECTION_ID_NONE) {
+        return PHYS_UNASSIGNED; /* there was no memory for it: nobody will see this map */
+    }
     return make_entry(0, fr->section_id);
 }
 
@@ -99,6 +102,10 @@ static G_GNUC_NO_INLINE PhysPageEntry build_subpage(Builder *b, hwaddr base)
     memcpy(sp->ids, ids, count * sizeof(*ids));
     memcpy(phys_subpage_starts(sp), starts, count * sizeof(*starts));
     slot = slot_pool_get(&b->table->subpages);
+    if (slot == SLOT_NONE) {
+        g_free(sp);
+        return PHYS_UNASSIGNED;
+    }
     *(PhysSubpage **)slot_pool_at(&b->table->subpages, slot) = sp;
     b->subpage_bytes += subpage_size(count) + sizeof(PhysSubpage *);
     return make_entry(PHYS_SUBPAGE, slot);
@@ -141,6 +148,12 @@ static PhysPageEntry build_node(Builder *b, unsigned level, hwaddr base)
                                                  : make_entry(skip + 1, entry_ptr(entries[only]));
     }
     slot = slot_pool_get(&b->table->nodes);
+    if (slot == SLOT_NONE) {
+        for (unsigned i = 0; i < count; i++) {
+            phys_page_map_unref(b->table, entries[i]);
+        }
+        return PHYS_UNASSIGNED;
+    }
     memcpy(slot_pool_at(&b->table->nodes, slot), entries, sizeof(entries));
     b->nodes++;
     return make_entry(1, slot);

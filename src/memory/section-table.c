@@ -64,18 +64,46 @@ static void fill_section(DispatchSection *section, const FlatRange *fr, uint32_t
     };
 }
 
-SectionTable *section_table_new(void)
+static bool init_pools(SectionTable *table, GError **error)
 {
-    SectionTable *table = g_new0(SectionTable, 1);
     uint32_t unassigned;
 
-    slot_pool_init(&table->sections, sizeof(DispatchSection), MAX_SECTIONS);
-    slot_pool_init(&table->nodes, sizeof(PhysPageNode), MAX_NODES);
-    slot_pool_init(&table->subpages, sizeof(PhysSubpage *), MAX_SUBPAGES);
+    if (!slot_pool_init(&table->sections, "tiles", sizeof(DispatchSection), MAX_SECTIONS, error) ||
+        !slot_pool_init(&table->nodes, "radix nodes", sizeof(PhysPageNode), MAX_NODES, error) ||
+        !slot_pool_init(&table->subpages, "divided pages", sizeof(PhysSubpage *), MAX_SUBPAGES,
+                        error)) {
+        return false;
+    }
     unassigned = slot_pool_get(&table->sections);
+    if (!slot_pool_check(&table->sections, error)) {
+        return false;
+    }
     g_assert(unassigned == SECTION_ID_UNASSIGNED);
     fill_unassigned(slot_pool_at(&table->sections, unassigned));
+    return true;
+}
+
+SectionTable *section_table_new(GError **error)
+{
+    SectionTable *table = g_new0(SectionTable, 1);
+
+    if (!init_pools(table, error)) {
+        slot_pool_done(&table->sections);
+        slot_pool_done(&table->nodes);
+        slot_pool_done(&table->subpages);
+        g_free(table);
+        return NULL;
+    }
     return table;
+}
+
+bool section_table_check(SectionTable *table, GError **error)
+{
+    bool sections = slot_pool_check(&table->sections, error);
+    bool nodes = slot_pool_check(&table->nodes, sections ? error : NULL);
+    bool subpages = slot_pool_check(&table->subpages, sections && nodes ? error : NULL);
+
+    return sections && nodes && subpages;
 }
 
 void section_table_free(SectionTable *table)
@@ -94,6 +122,9 @@ uint32_t section_table_add(SectionTable *table, const FlatRange *fr)
 {
     uint32_t id = slot_pool_get(&table->sections);
 
+    if (id == SLOT_NONE) {
+        return SECTION_ID_NONE;
+    }
     fill_section(slot_pool_at(&table->sections, id), fr, id);
     return id;
 }

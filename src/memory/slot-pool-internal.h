@@ -3,6 +3,7 @@
 #ifndef TESSERA_MEMORY_SLOT_POOL_INTERNAL_H
 #define TESSERA_MEMORY_SLOT_POOL_INTERNAL_H
 
+#include <glib.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,27 +24,40 @@ typedef struct SlotPool {
     _Atomic uint32_t *counts; /* references; of a free slot: the next free one */
     size_t slot_size;
     uint32_t limit;
+    const char *what;
 
-    pthread_mutex_t lock; /* guards the four below, and counts[] of free slots */
+    pthread_mutex_t lock; /* guards what is below, and counts[] of free slots */
     uint32_t ready;       /* slots that are backed by memory */
     uint32_t fresh;       /* first slot that was never used */
-    uint32_t first_free;  /* UINT32_MAX: none */
+    uint32_t first_free;  /* SLOT_NONE: none */
     uint32_t used;
+    int failed;           /* errno of a slot_pool_get() that failed; 0: none did */
 } SlotPool;
 
-/** slot_pool_init() - an empty pool of at most @limit slots of @slot_size bytes (a multiple of 8) */
-void slot_pool_init(SlotPool *pool, size_t slot_size, uint32_t limit);
+#define SLOT_NONE UINT32_MAX
 
-/** slot_pool_done() - gives all memory back, whether slots are in use or not */
+/**
+ * slot_pool_init() - an empty pool of at most @limit slots of @slot_size bytes (a multiple of 8)
+ * @what: the plural of what a slot holds, for messages; kept
+ *
+ * Fails where not even a few thousand slots of address space can be reserved (ulimit -v).
+ */
+bool slot_pool_init(SlotPool *pool, const char *what, size_t slot_size, uint32_t limit,
+                    GError **error);
+
+/** slot_pool_done() - gives all memory back, whether slots are in use or not; after a failed init too */
 void slot_pool_done(SlotPool *pool);
 
 /**
  * slot_pool_get() - a free slot, with one reference; its content is undefined
  *
- * Ends the process, as every allocation here does, when memory or numbers run out. Context: any
- * thread.
+ * SLOT_NONE when memory or numbers have run out; the pool remembers that until slot_pool_check().
+ * Context: any thread.
  */
 uint32_t slot_pool_get(SlotPool *pool);
+
+/** slot_pool_check() - true: no slot_pool_get() has failed since the last call. Context: any thread */
+bool slot_pool_check(SlotPool *pool, GError **error);
 
 /** slot_pool_put() - gives back a slot whose count has fallen to 0. Context: any thread */
 void slot_pool_put(SlotPool *pool, uint32_t slot);

@@ -65,7 +65,7 @@ static Layout *layout_new(uint64_t count, uint64_t step)
     uint64_t last = UINT64_MAX;
     g_autoptr(GRand) rand = g_rand_new_with_seed(42);
 
-    l->ms = memory_system_new();
+    l->ms = memory_system_new(NULL);
     l->root = memory_region_new_container(l->ms, NULL, "root", INT128_2_64);
     l->tiles = g_new(MemoryRegion *, count);
     l->order = g_new(hwaddr, LOOKUPS);
@@ -77,7 +77,7 @@ static Layout *layout_new(uint64_t count, uint64_t step)
         memory_region_add_subregion(l->root, i * step, l->tiles[i], NULL);
     }
     memory_region_transaction_commit(l->ms, NULL);
-    l->as = address_space_new(l->ms, l->root, "bench");
+    l->as = address_space_new(l->ms, l->root, "bench", NULL);
     for (unsigned i = 0; i < LOOKUPS; i++) {
         uint64_t tile;
 
@@ -168,7 +168,7 @@ static double measure_render(Layout *l)
     memory_region_add_subregion(top, PAGE, window, NULL);
     rcu_drain();
     start = now_ns();
-    as = address_space_new(l->ms, top, "render");
+    as = address_space_new(l->ms, top, "render", NULL);
     end = now_ns();
     address_space_free(as);
     memory_region_del_subregion(top, window, NULL);

@@ -204,7 +204,7 @@ static bool measure_with(Kvm *kvm, AddressSpace *memory, AddressSpace *io)
 int main(void)
 {
     Kvm kvm = { .system_fd = -1, .vm_fd = -1 };
-    MemorySystem *ms = memory_system_new();
+    MemorySystem *ms = memory_system_new(NULL);
     MemoryRegion *system = memory_region_new_container(ms, NULL, "system", INT128_2_64);
     MemoryRegion *ports = memory_region_new_container(ms, NULL, "ports", 65536);
     MemoryRegion *devices[PORTS];
@@ -220,8 +220,8 @@ int main(void)
         devices[i] = memory_region_new_io(ms, NULL, &port_ops, NULL, "device", 8);
         memory_region_add_subregion(ports, PORT - 64 + 64 * i, devices[i], NULL);
     }
-    memory = address_space_new(ms, system, "memory");
-    io = address_space_new(ms, ports, "I/O");
+    memory = address_space_new(ms, system, "memory", NULL);
+    io = address_space_new(ms, ports, "I/O", NULL);
     ok = measure_with(&kvm, memory, io);
     for (unsigned i = 0; i < PORTS; i++) {
         memory_region_del_subregion(ports, devices[i], NULL);

@@ -122,11 +122,11 @@ static int setup(void **state)
     g_autoptr(GError) error = NULL;
 
     *state = m;
-    m->ms = memory_system_new();
+    m->ms = memory_system_new(NULL);
     m->system = memory_region_new_container(m->ms, NULL, "system", INT128_2_64);
     m->ports = memory_region_new_container(m->ms, NULL, "ports", 65536);
-    m->memory = address_space_new(m->ms, m->system, "memory");
-    m->io = address_space_new(m->ms, m->ports, "I/O");
+    m->memory = address_space_new(m->ms, m->system, "memory", NULL);
+    m->io = address_space_new(m->ms, m->ports, "I/O", NULL);
     if (!make_machine(m, &error)) {
         if (m->kvm) {
             fprintf(stderr, "%s\n", error->message);

@@ -32,7 +32,7 @@ static int set_up(void **state)
 {
     Fixture *f = g_new0(Fixture, 1);
 
-    f->ms = memory_system_new();
+    f->ms = memory_system_new(NULL);
     f->mr = memory_region_new_io(f->ms, NULL, &no_ops, NULL, "tile", INT128_2_64);
     f->rand = g_rand_new_with_seed(seed_of_run());
     *state = f;
@@ -389,7 +389,7 @@ static void test_section_table_remove_needs_every_user(void **state)
 {
     Fixture *f = *state;
     FlatRange fr = { .mr = f->mr, .start = 1, .last = 2, .section_id = SECTION_ID_NONE };
-    SectionTable *table = section_table_new();
+    SectionTable *table = section_table_new(NULL);
     uint32_t id = section_table_add(table, &fr);
     const DispatchSection *s = section_table_get(table, id);
 
@@ -412,7 +412,7 @@ static void test_slot_pool_shared_slot_dies_with_last(void **state)
     SlotPool pool;
     uint32_t a, b;
 
-    slot_pool_init(&pool, 64, 1u << 14);
+    assert_true(slot_pool_init(&pool, "slots", 64, 1u << 14, NULL));
     a = slot_pool_get(&pool);
     slot_pool_ref(&pool, a);
     assert_false(slot_pool_unref(&pool, a));

@@ -236,9 +236,9 @@ static void write_once(Stress *s, TestRandom *random, unsigned i)
 
 static void stress_init(Stress *s)
 {
-    *s = (Stress){ .ms = memory_system_new() };
+    *s = (Stress){ .ms = memory_system_new(NULL) };
     s->root = memory_region_new_container(s->ms, NULL, "root", 32 * PAGE);
-    s->as = address_space_new(s->ms, s->root, "memory");
+    s->as = address_space_new(s->ms, s->root, "memory", NULL);
     s->hidden = device_new(s, &device_ops, NULL, HIDE_PAGE);
     s->control = device_new(s, &switch_ops, s, SWITCH);
     ram_add(s);

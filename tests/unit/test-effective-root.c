@@ -99,8 +99,8 @@ static void test_spaces_share_one_view(void **state)
     fixture_add(f->root, 8, b, 0);
     fixture_add(dma, 0, x, 0);
     fixture_space(f);
-    one = address_space_new(f->ms, f->root, "one");
-    two = address_space_new(f->ms, dma, "two");
+    one = address_space_new(f->ms, f->root, "one", NULL);
+    two = address_space_new(f->ms, dma, "two", NULL);
     assert_ptr_equal(view_of(f->as), view_of(one));
     assert_ptr_equal(view_of(f->as), view_of(two));
     assert_ptr_equal(flatview_root(view_of(two)), f->root);
@@ -131,7 +131,7 @@ static void test_edit_elsewhere_renders_nothing(void **state)
     uint64_t generation;
 
     fixture_space(f);
-    ports = address_space_new(f->ms, io, "I/O");
+    ports = address_space_new(f->ms, io, "I/O", NULL);
     before = view_of(f->as);
     generation = address_space_generation(f->as);
     fixture_add(io, 3, a, 0);

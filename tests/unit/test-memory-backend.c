@@ -49,7 +49,7 @@ static int set_up(void **state)
 {
     Fixture *f = g_new0(Fixture, 1);
 
-    f->ms = memory_system_new();
+    f->ms = memory_system_new(NULL);
     f->context = (ObjectContext){ .memory = f->ms, .progress = on_progress, .opaque = f };
     f->store = object_store_new(&f->context);
     f->dir = g_dir_make_tmp("tessera-backend-XXXXXX", NULL);

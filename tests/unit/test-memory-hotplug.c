@@ -90,13 +90,13 @@ static int set_up(void **state)
     DeviceContext context = { 0 };
 
     f->log = g_string_new(NULL);
-    f->ms = context.ms = memory_system_new();
+    f->ms = context.ms = memory_system_new(NULL);
     f->clock = context.clock = virtual_clock_new_manual();
     f->dev = device_new(&memory_hotplug_device_class, &context, NULL);
     memory_hotplug_wire(f->dev, SLOTS, (IrqLine){ on_gpe, f, MEMORY_HOTPLUG_GPE });
     assert_true(device_realize(f->dev, NULL));
     memory_hotplug_set_ops(f->dev, &ops, f);
-    f->io = address_space_new(f->ms, device_region(f->dev, 0), "registers");
+    f->io = address_space_new(f->ms, device_region(f->dev, 0), "registers", NULL);
     *state = f;
     return 0;
 }

@@ -39,8 +39,8 @@ static void test_dump_tree_and_views(void **state)
     fixture_add(system, 2, rom, 0);
     fixture_add(system, 0xfffffffffffffu, off, -1);
     assert_true(memory_region_set_enabled(off, false, NULL));
-    memory = address_space_new(f->ms, system, "memory");
-    dma = address_space_new(f->ms, system, "dma");
+    memory = address_space_new(f->ms, system, "memory", NULL);
+    dma = address_space_new(f->ms, system, "dma", NULL);
     memory_dump_tree(f->ms, text);
     assert_string_equal(
         text->str,
@@ -95,7 +95,7 @@ static void test_dump_flatviews_empty_and_apart(void **state)
 
     fixture_space(f);
     assert_true(memory_region_rom_device_set_romd(d, false, NULL));
-    as = address_space_new(f->ms, x, "flash");
+    as = address_space_new(f->ms, x, "flash", NULL);
     memory_dump_flatviews(f->ms, text);
     assert_string_equal(text->str, "FlatView #0\n"
                                    " AS \"memory\", root: root\n"

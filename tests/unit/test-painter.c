@@ -509,12 +509,14 @@ static void random_transaction(World *w)
 
 static void world_init(World *w, TestRandom *random)
 {
-    *w = (World){ .random = random, .ms = memory_system_new() };
+    *w = (World){ .random = random, .ms = memory_system_new(NULL) };
     for (unsigned i = 0; i < REGIONS; i++) {
         new_region(w, i);
     }
     for (unsigned i = 0; i < SPACES; i++) {
-        w->spaces[i] = address_space_new(w->ms, w->regions[i ? below(w, REGIONS) : 0], "space");
+        MemoryRegion *root = w->regions[i ? below(w, REGIONS) : 0];
+
+        w->spaces[i] = address_space_new(w->ms, root, "space", NULL);
         mirror_init(&w->mirrors[i], w, w->spaces[i], (int)below(w, 3));
     }
 }

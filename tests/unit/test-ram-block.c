@@ -103,7 +103,7 @@ static void test_find_ram_offset_at_the_top(void **state)
 
 static int set_up(void **state)
 {
-    *state = memory_system_new();
+    *state = memory_system_new(NULL);
     return 0;
 }
 

@@ -322,8 +322,8 @@ static void test_edges_of_2_64(void **state)
     MemoryRegion *io = fixture_io(f, "i", 1);
     MemoryRegion *low = fixture_keep(f, memory_region_new_alias(f->ms, NULL, "l", system, 1,
                                                                 INT128_2_64));
-    AddressSpace *as = address_space_new(f->ms, system, "all");
-    AddressSpace *shifted = address_space_new(f->ms, low, "shifted");
+    AddressSpace *as = address_space_new(f->ms, system, "all", NULL);
+    AddressSpace *shifted = address_space_new(f->ms, low, "shifted", NULL);
     MemoryRegionSection s;
 
     assert_true(memory_region_add_subregion(system, UINT64_MAX, io, NULL));

@@ -347,7 +347,7 @@ static void test_commit_of_two_spaces_is_one(void **state)
     Scene *s = *state;
     Fixture *f = s->f;
     MemoryRegion *x = fixture_alias(f, "x", f->root, 4, 2);
-    AddressSpace *first = f->as, *other = address_space_new(f->ms, x, "other");
+    AddressSpace *first = f->as, *other = address_space_new(f->ms, x, "other", NULL);
     Recorder *o;
 
     f->as = other;
@@ -414,7 +414,7 @@ static void test_pending_views_are_bounded_when_spaces_end(void **state)
     Scene *s = *state;
 
     for (unsigned i = 0; i < 500; i++) {
-        address_space_free(address_space_new(s->f->ms, s->k, "short-lived"));
+        address_space_free(address_space_new(s->f->ms, s->k, "short-lived", NULL));
         assert_true(atomic_load(&s->f->ms->views_pending) <= 65);
     }
 }

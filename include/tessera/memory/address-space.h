@@ -12,9 +12,10 @@
  * @name: copied; "memory", "I/O", or a device's name
  *
  * Takes a reference on @root. Spaces with the same effective root share one FlatView. Takes the
- * machine lock; not inside a transaction (asserted).
+ * machine lock; not inside a transaction (asserted). Fails when there is no memory for the view.
  */
-AddressSpace *address_space_new(MemorySystem *ms, MemoryRegion *root, const char *name);
+AddressSpace *address_space_new(MemorySystem *ms, MemoryRegion *root, const char *name,
+                                GError **error);
 
 /** address_space_free() - ends it; listeners must be unregistered before. NULL is allowed. */
 void address_space_free(AddressSpace *as);

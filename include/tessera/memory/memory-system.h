@@ -10,8 +10,10 @@
  * memory_system_new() - an empty system: no regions, no address spaces, no RAM
  *
  * Nothing in the memory core is global: two systems in one process know nothing of each other.
+ *
+ * Fails where 9 MiB of address space, the least that a memory map needs, cannot be reserved.
  */
-MemorySystem *memory_system_new(void);
+MemorySystem *memory_system_new(GError **error);
 
 /**
  * memory_system_free() - ends a system; waits for every pending grace period

@@ -101,9 +101,9 @@ static bool make_memory(Pc *pc, GError **error)
     if (!place_regions(pc, error)) {
         return false;
     }
-    pc->memory = address_space_new(ms, pc->regions[PC_REGION_SYSTEM], "memory");
-    pc->io = address_space_new(ms, pc->regions[PC_REGION_IO], "I/O");
-    return true;
+    pc->memory = address_space_new(ms, pc->regions[PC_REGION_SYSTEM], "memory", error);
+    pc->io = pc->memory ? address_space_new(ms, pc->regions[PC_REGION_IO], "I/O", error) : NULL;
+    return pc->io != NULL;
 }
 
 /* Takes the tree apart from the root, so that every region is in no container when it goes. */

@@ -120,7 +120,7 @@ static void make_memory(Guest *guest)
 {
     GError *error = NULL;
 
-    guest->ms = memory_system_new();
+    guest->ms = memory_system_new(NULL);
     guest->ram_block = ram_block_new(guest->ms, "ram", GUEST_RAM_SIZE, 0, 0, &error);
     assert_non_null(guest->ram_block);
     guest->root = memory_region_new_container(guest->ms, NULL, "memory", INT128_2_64);
@@ -136,8 +136,8 @@ static void make_memory(Guest *guest)
     assert_true(memory_region_add_subregion(guest->io_root, OPS_PORT_INTERRUPT,
                                             guest->interrupt_port, &error));
     assert_true(memory_region_add_subregion(guest->io_root, 0x3f8, guest->console_port, &error));
-    guest->memory = address_space_new(guest->ms, guest->root, "memory");
-    guest->io = address_space_new(guest->ms, guest->io_root, "I/O");
+    guest->memory = address_space_new(guest->ms, guest->root, "memory", NULL);
+    guest->io = address_space_new(guest->ms, guest->io_root, "I/O", NULL);
     guest->shared = (OpsShared *)((uint8_t *)ram_block_host(guest->ram_block) + OPS_SHARED_BASE);
 }
 

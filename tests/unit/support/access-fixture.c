@@ -73,9 +73,9 @@ AccessFixture *access_fixture_new(void)
 {
     AccessFixture *f = g_new0(AccessFixture, 1);
 
-    f->ms = memory_system_new();
+    f->ms = memory_system_new(NULL);
     f->root = memory_region_new_container(f->ms, NULL, "root", INT128_2_64);
-    f->as = address_space_new(f->ms, f->root, "test");
+    f->as = address_space_new(f->ms, f->root, "test", NULL);
     f->regions = g_ptr_array_new();
     f->blocks = g_ptr_array_new();
     return f;

@@ -34,11 +34,11 @@ static void request_exit(void *opaque, MachineCause cause, int status)
 void rig_init(DeviceRig *rig)
 {
     *rig = (DeviceRig){ 0 };
-    rig->ms = memory_system_new();
+    rig->ms = memory_system_new(NULL);
     rig->memory = memory_region_new_container(rig->ms, NULL, "memory", INT128_2_64);
     rig->io = memory_region_new_container(rig->ms, NULL, "io", 0x10000);
-    rig->memory_as = address_space_new(rig->ms, rig->memory, "memory");
-    rig->io_as = address_space_new(rig->ms, rig->io, "I/O");
+    rig->memory_as = address_space_new(rig->ms, rig->memory, "memory", NULL);
+    rig->io_as = address_space_new(rig->ms, rig->io, "I/O", NULL);
     rig->clock = virtual_clock_new_manual();
     rig->control = (MachineControl){ request_poweroff, request_reset, request_exit, rig };
     rig->context = (DeviceContext){ rig->ms, rig->clock, &rig->control };

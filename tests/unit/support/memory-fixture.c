@@ -42,7 +42,7 @@ Fixture *fixture_new(void)
 {
     Fixture *f = g_new0(Fixture, 1);
 
-    f->ms = memory_system_new();
+    f->ms = memory_system_new(NULL);
     f->regions = g_ptr_array_new_with_free_func(release_region);
     f->blocks = g_ptr_array_new_with_free_func(release_block);
     f->listeners = g_ptr_array_new_with_free_func(g_free);
@@ -53,7 +53,7 @@ Fixture *fixture_new(void)
 
 void fixture_space(Fixture *f)
 {
-    f->as = address_space_new(f->ms, f->root, "memory");
+    f->as = address_space_new(f->ms, f->root, "memory", NULL);
 }
 
 void fixture_done(Fixture *f)

@@ -50,12 +50,12 @@ static VmFixture *fixture_new(bool irqchip)
     g_autoptr(GError) error = NULL;
     VmFixture *f = g_new0(VmFixture, 1);
 
-    f->ms = memory_system_new();
+    f->ms = memory_system_new(NULL);
     f->regions = g_ptr_array_new();
     f->system = memory_region_new_container(f->ms, NULL, "system", INT128_2_64);
     f->ports = memory_region_new_container(f->ms, NULL, "ports", 65536);
-    f->memory = address_space_new(f->ms, f->system, "memory");
-    f->io = address_space_new(f->ms, f->ports, "I/O");
+    f->memory = address_space_new(f->ms, f->system, "memory", NULL);
+    f->io = address_space_new(f->ms, f->ports, "I/O", NULL);
     memory_system_set_failed_handler(f->ms, fixture_failed, f);
     f->kvm = kvm_new(&config, &error);
     assert_null(error);
