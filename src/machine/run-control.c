@@ -133,7 +133,8 @@ static void enter_state(Machine *machine, RunState state)
 
 static bool is_guests(MachineCause cause)
 {
-    return cause != MACHINE_CAUSE_HOST && cause != MACHINE_CAUSE_FAILED;
+    return cause != MACHINE_CAUSE_HOST && cause != MACHINE_CAUSE_SIGNAL &&
+           cause != MACHINE_CAUSE_FAILED;
 }
 
 static void emit(Machine *machine, MachineEventKind kind, MachineCause cause)
@@ -338,7 +339,7 @@ static gboolean on_signal(gint fd, GIOCondition condition, gpointer opaque)
     if (info.ssi_signo == SIGPWR) {
         machine_system_powerdown(machine);
     } else {
-        request_exit(machine, MACHINE_CAUSE_HOST, 128 + (int)info.ssi_signo);
+        request_exit(machine, MACHINE_CAUSE_SIGNAL, 128 + (int)info.ssi_signo);
     }
     return G_SOURCE_CONTINUE;
 }

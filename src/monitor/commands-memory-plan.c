@@ -182,10 +182,12 @@ static const MonitorCommand plan_command = {
     .name = "x-query-memory-plan",
     .qmp = "x-query-memory-plan",
     .hmp = "info memory-plan",
-    .help = "Shows which DIMMs would give the guest SIZE more, and what that takes.",
-    .details = "`info memory-plan 6G`: sizes and addresses, the guest's memory block and where it "
-               "comes from, what describing the memory costs in the guest, slots of the machine "
-               "and of KVM, and whether it can be taken back. Changes nothing.",
+    .help = "Shows which DIMMs would give the guest SIZE more than now, and what that takes.",
+    .details = "SIZE is what is to be added, not the new total (which `memory resize` takes, and the "
+               "first line of the plan names): for a guest of 2 GiB, `info memory-plan 6G` plans "
+               "for 8 GiB in all. Shown are sizes and addresses, the guest's memory block and "
+               "where it comes from, what describing the memory costs in the guest, slots of the "
+               "machine and of KVM, and whether it can be taken back. Changes nothing.",
     .args = size_args,
     .run = run_plan,
     .print = print_plan,
@@ -248,12 +250,13 @@ static const MonitorCommand resize_command = {
     .qmp = "x-memory-resize",
     .hmp = "memory resize",
     .help = "Makes the guest's memory SIZE large in all, boot RAM included: plugs or takes DIMMs.",
-    .details = "`memory resize 8G`. Larger: the DIMMs of `info memory-plan` are plugged at once. "
-               "Smaller: the guest is asked for one DIMM after another, those of earlier resizes "
-               "first; if it refuses one, another is tried; never more than asked is taken. The "
-               "command returns when that has begun; `info memory-resize` and the event "
-               "X_MEMORY_RESIZE say how it goes on and how it ends: completed, partial, failed, "
-               "cancelled.",
+    .details = "SIZE is the new total, not what is to be added (which `info memory-plan` takes): "
+               "`memory resize 8G` gives a guest of 2 GiB 6 GiB more. Larger: the DIMMs of "
+               "`info memory-plan` are plugged at once. Smaller: the guest is asked for one DIMM "
+               "after another, those of earlier resizes first; if it refuses one, another is "
+               "tried; never more than asked is taken. The command returns when that has begun. "
+               "Event: X_MEMORY_RESIZE at every step and at the end, with `state` completed, "
+               "partial, failed or cancelled; `info memory-resize` says the same when asked.",
     .args = size_args,
     .run = run_resize,
     .print = print_status,

@@ -48,6 +48,8 @@ static const char *cause_name(MachineCause cause, bool reset)
         return "guest-shutdown";
     case MACHINE_CAUSE_FAILED:
         return "host-error";
+    case MACHINE_CAUSE_SIGNAL:
+        return "host-signal";
     default:
         return reset ? "host-qmp-system-reset" : "host-qmp-quit";
     }

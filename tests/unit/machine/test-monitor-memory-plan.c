@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <cmocka.h>
+#include "../support/fake-chardev.h"
 #include "support/monitor-fixture.h"
 #include "tessera/machine/memory-resize.h"
 
@@ -310,6 +311,37 @@ static void test_resize_that_cannot_map_leaves_nothing(void **state)
     monitor_fixture_free(f);
 }
 
+/* What a QMP client is told: steps, and one end, also where it stands before the answer. */
+static void test_resize_events_of_a_client(void **state)
+{
+    static const char negotiate[] = "{\"execute\": \"qmp_capabilities\"}";
+    MonitorFixture *f = running_machine();
+    Chardev *chr = fake_chardev_new();
+    const char *said;
+
+    monitor_hub_add(f->hub, chr, MONITOR_QMP);
+    fake_chardev_input(chr, negotiate, strlen(negotiate));
+    fake_chardev_output(chr);
+    monitor_fixture_hmp(f, "memory resize 1G");
+    said = fake_chardev_output(chr);
+    assert_text_has(said, "\"event\": \"X_MEMORY_RESIZE\", \"data\": {\"state\": \"running\", "
+                          "\"start\": 268435456, \"target\": 1073741824, ");
+    assert_text_has(said, "\"dimms\": 2, \"dimms-done\": 0, \"message\": ");
+    monitor_fixture_guest_ost(f, 0, PLUG, 0);
+    assert_text_has(fake_chardev_output(chr), "\"dimms\": 2, \"dimms-done\": 1");
+    monitor_fixture_guest_ost(f, 1, PLUG, 0);
+    said = fake_chardev_output(chr);
+    assert_text_has(said, "\"X_MEMORY_RESIZE\", \"data\": {\"state\": \"completed\"");
+    assert_null(strstr(said, "running"));
+    monitor_fixture_hmp(f, "memory resize 1G");
+    assert_text_has(fake_chardev_output(chr), "{\"state\": \"completed\"");
+    monitor_fixture_hmp(f, "memory resize 256M");
+    monitor_fixture_hmp(f, "memory resize_cancel");
+    assert_text_has(fake_chardev_output(chr), "{\"state\": \"cancelled\"");
+    monitor_fixture_free(f);
+    chardev_free(chr);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_resize_cancel_keeps_what_is_there),
         cmocka_unit_test(test_resize_before_the_guest_runs),
         cmocka_unit_test(test_resize_that_cannot_map_leaves_nothing),
+        cmocka_unit_test(test_resize_events_of_a_client),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

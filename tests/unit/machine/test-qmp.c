@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* QMP, as a client sees it. The texts of errors are QEMU's. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -321,6 +322,21 @@ static void test_events_stand_before_the_answer(void **state)
                                "\"host-qmp-quit\"}}");
 }
 
+static void test_a_signal_is_named_as_the_reason(void **state)
+{
+    Fixture *q = *state;
+    sigset_t signals, before;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, &before);
+    raise(SIGTERM);
+    monitor_fixture_settle();
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    assert_text_has(output(q), "\"event\": \"SHUTDOWN\", \"data\": {\"guest\": false, \"reason\": "
+                               "\"host-signal\"}}");
+}
+
 static void test_events_reach_every_client(void **state)
 {
     Fixture *q = *state;
@@ -468,6 +484,7 @@ int main(void)
         T(test_human_monitor_command),
         T0(test_events_only_after_negotiation),
         T(test_events_stand_before_the_answer),
+        T(test_a_signal_is_named_as_the_reason),
         T(test_events_reach_every_client),
         T(test_client_gone_in_the_middle),
         T(test_answers_that_nobody_reads_are_bounded),

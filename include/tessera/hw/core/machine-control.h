@@ -11,7 +11,8 @@ typedef enum MachineCause {
     MACHINE_CAUSE_GUEST_RESET,    /* 0xcf9, keyboard controller, ACPI reset register */
     MACHINE_CAUSE_TRIPLE_FAULT,
     MACHINE_CAUSE_DEBUG_EXIT, /* isa-debug-exit */
-    MACHINE_CAUSE_HOST,       /* monitor, signal, Ctrl-A x */
+    MACHINE_CAUSE_HOST,       /* monitor, Ctrl-A x */
+    MACHINE_CAUSE_SIGNAL,     /* SIGTERM, SIGINT, SIGHUP */
     MACHINE_CAUSE_FAILED,     /* a vCPU or the memory map cannot go on */
 } MachineCause;
 
