@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Commands for the machine as a whole: its state, running, resetting and ending it. */
 #include "command-util-internal.h"
+#include "monitor-internal.h"
 #include "tessera/util/version.h"
 
 /* info status */
@@ -143,11 +144,15 @@ MONITOR_COMMAND_REGISTER(quit_command);
 /* The level of QEMU whose names and shapes the monitors speak; clients look at it. */
 enum { QEMU_MAJOR = 7, QEMU_MINOR = 2, QEMU_MICRO = 0 };
 
+json_t *monitor_version_data(void)
+{
+    return json_pack("{s:{s:i,s:i,s:i},s:s}", "qemu", "micro", QEMU_MICRO, "minor", QEMU_MINOR,
+                     "major", QEMU_MAJOR, "package", "tessera " TESSERA_VERSION);
+}
+
 static bool run_version(Monitor *mon, json_t *args, json_t **ret_result, GError **error)
 {
-    *ret_result = json_pack("{s:{s:i,s:i,s:i},s:s}", "qemu", "major", QEMU_MAJOR, "minor",
-                            QEMU_MINOR, "micro", QEMU_MICRO, "package",
-                            "tessera " TESSERA_VERSION);
+    *ret_result = monitor_version_data();
     return true;
 }
 

@@ -114,6 +114,11 @@ void monitor_hub_event(MonitorHub *hub, const char *name, json_t *data);
 /** monitor_hub_watch_machine() - from now on the machine's events go to the clients */
 void monitor_hub_watch_machine(MonitorHub *hub);
 
+/* commands-machine.c */
+
+/** monitor_version_data() - what query-version and QMP's greeting say. New reference */
+json_t *monitor_version_data(void);
+
 /* commands-memory-plan.c */
 
 /** monitor_resize_data() - where a resize stands: data of X_MEMORY_RESIZE. New reference */

@@ -4,7 +4,6 @@
 
 #include <string.h>
 #include "tessera/util/error.h"
-#include "tessera/util/version.h"
 
 /*
  * The protocol (QEMU, docs/interop/qmp-spec: greeting, negotiation, commands, events). One JSON
@@ -16,10 +15,6 @@
  *   -> {"return": ..., "id": ANY}   or   {"error": {"class": ..., "desc": ...}, "id": ANY}
  *   -> {"event": NAME, "data": {...}, "timestamp": {"seconds": S, "microseconds": U}}
  */
-
-/* The level of QEMU whose names and shapes this monitor speaks; clients look at it. */
-#define QEMU_MAJOR 7
-#define QEMU_MINOR 2
 
 /* Events kept for a client that does not read; more are dropped and counted. */
 #define EVENT_BACKLOG_MAX (1u << 20)
@@ -63,9 +58,8 @@ static const char *class_of(const MonitorCommand *cmd, const GError *error)
 
 static void send_greeting(Monitor *mon)
 {
-    send_object(mon, json_pack("{s:{s:{s:{s:i,s:i,s:i},s:s},s:[]}}", "QMP", "version", "qemu",
-                               "micro", 0, "minor", QEMU_MINOR, "major", QEMU_MAJOR, "package",
-                               "tessera " TESSERA_VERSION, "capabilities"));
+    send_object(mon, json_pack("{s:{s:o,s:[]}}", "QMP", "version", monitor_version_data(),
+                               "capabilities"));
 }
 
 /* What is wrong with the arguments of qmp_capabilities; NULL: nothing. A new string. */

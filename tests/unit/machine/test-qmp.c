@@ -97,6 +97,8 @@ static void test_greeting_has_qemus_shape(void **state)
     assert_true(json_is_integer(json_object_get(qemu, "micro")));
     assert_true(json_is_string(json_object_get(json_object_get(qmp, "version"), "package")));
     assert_true(json_is_array(json_object_get(qmp, "capabilities")));
+    assert_true(json_equal(json_object_get(qmp, "version"),
+                           monitor_fixture_qmp(((Fixture *)*state)->f, "query-version", NULL)));
     json_decref(greeting);
 }
 
