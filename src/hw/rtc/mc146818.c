@@ -3,16 +3,13 @@
 #include "tessera/hw/rtc/mc146818.h"
 
 #include <pthread.h>
-#include <time.h>
+#include "rtc-time-internal.h"
 #include "tessera/util/range.h"
 
 #define US_PER_S     1000000LL
 #define NS_PER_S     1000000000LL
 #define CRYSTAL_HZ   32768
 #define HELD_US      500000 /* from the divider's release to the first update */
-#define ALARM_ANY    0xc0   /* both top bits: any value matches */
-#define NEVER        INT64_MAX
-#define SECONDS_A_DAY 86400
 
 #define RTC_B_ENABLES (RTC_B_PIE | RTC_B_AIE | RTC_B_UIE)
 
@@ -46,11 +43,6 @@ static int64_t host_utc_us(void *opaque)
     return g_get_real_time();
 }
 
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0);
-}
-
 /* Everything below with the lock held, up to the handlers. */
 
 static bool divider_held(const Rtc *s)
@@ -66,96 +58,6 @@ static bool runs(const Rtc *s)
 static int64_t rtc_us(Rtc *s)
 {
     return s->now_us(s->now_opaque) + s->offset_us;
-}
-
-static uint8_t encode(const Rtc *s, int value)
-{
-    return s->ram[RTC_REG_B] & RTC_B_DM ? value : (value / 10) << 4 | value % 10;
-}
-
-static int decode(const Rtc *s, uint8_t reg)
-{
-    return s->ram[RTC_REG_B] & RTC_B_DM ? reg : (reg >> 4) * 10 + (reg & 0x0f);
-}
-
-static uint8_t encode_hour(const Rtc *s, int hour)
-{
-    if (s->ram[RTC_REG_B] & RTC_B_24H) {
-        return encode(s, hour);
-    }
-    return encode(s, hour % 12 ? hour % 12 : 12) | (hour >= 12 ? 0x80 : 0);
-}
-
-static int decode_hour(const Rtc *s, uint8_t reg)
-{
-    if (s->ram[RTC_REG_B] & RTC_B_24H) {
-        return decode(s, reg);
-    }
-    return decode(s, reg & 0x7f) % 12 + (reg & 0x80 ? 12 : 0);
-}
-
-/* The time @seconds as bytes in ram. */
-static void store_time(Rtc *s, int64_t seconds)
-{
-    time_t t = seconds;
-    struct tm tm = { 0 };
-    int year;
-
-    gmtime_r(&t, &tm);
-    year = MAX(tm.tm_year + 1900, 0);
-    s->ram[RTC_SECONDS] = encode(s, tm.tm_sec);
-    s->ram[RTC_MINUTES] = encode(s, tm.tm_min);
-    s->ram[RTC_HOURS] = encode_hour(s, tm.tm_hour);
-    s->ram[RTC_DAY_OF_WEEK] = encode(s, tm.tm_wday + 1);
-    s->ram[RTC_DAY] = encode(s, tm.tm_mday);
-    s->ram[RTC_MONTH] = encode(s, tm.tm_mon + 1);
-    s->ram[RTC_YEAR] = encode(s, year % 100);
-    s->ram[RTC_CENTURY] = encode(s, year / 100 % 100);
-}
-
-/* The bytes in ram as seconds; a guest's impossible dates become possible ones. */
-static int64_t load_time(const Rtc *s)
-{
-    struct tm tm = {
-        .tm_sec = decode(s, s->ram[RTC_SECONDS]),
-        .tm_min = decode(s, s->ram[RTC_MINUTES]),
-        .tm_hour = decode_hour(s, s->ram[RTC_HOURS]),
-        .tm_mday = decode(s, s->ram[RTC_DAY]),
-        .tm_mon = decode(s, s->ram[RTC_MONTH]) - 1,
-        .tm_year = decode(s, s->ram[RTC_CENTURY]) * 100 + decode(s, s->ram[RTC_YEAR]) - 1900,
-    };
-
-    return timegm(&tm);
-}
-
-static bool alarm_matches(uint8_t alarm, int wanted, int value)
-{
-    return alarm >= ALARM_ANY || wanted == value;
-}
-
-/* The first second after @after that the alarm registers name; NEVER if they name none. */
-static int64_t next_alarm(const Rtc *s, int64_t after)
-{
-    const uint8_t *ram = s->ram;
-    int64_t t = after + 1, end = t + SECONDS_A_DAY;
-
-    while (t < end) {
-        int day_s = (int)(t - floor_div(t, SECONDS_A_DAY) * SECONDS_A_DAY);
-
-        if (!alarm_matches(ram[RTC_HOURS_ALARM], decode_hour(s, ram[RTC_HOURS_ALARM]),
-                           day_s / 3600)) {
-            t += 3600 - day_s % 3600;
-        } else if (!alarm_matches(ram[RTC_MINUTES_ALARM], decode(s, ram[RTC_MINUTES_ALARM]),
-                                  day_s / 60 % 60)) {
-            t += 60 - day_s % 60;
-        } else if (!alarm_matches(ram[RTC_SECONDS_ALARM], decode(s, ram[RTC_SECONDS_ALARM]),
-                                  day_s % 60)) {
-            t++;
-        } else {
-            return t;
-        }
-    }
-    return NEVER;
 }
 
 /* Crystal ticks from one periodic interrupt to the next; 0: none (data sheet, table 5). */
@@ -180,11 +82,11 @@ static int64_t current_tick(Rtc *s)
 static void sync_flags(Rtc *s)
 {
     if (runs(s)) {
-        int64_t now_s = floor_div(rtc_us(s), US_PER_S);
+        int64_t now_s = rtc_floor_div(rtc_us(s), US_PER_S);
 
         if (now_s > s->checked_s) {
             s->flags |= RTC_C_UF;
-            s->flags |= next_alarm(s, s->checked_s) <= now_s ? RTC_C_AF : 0;
+            s->flags |= rtc_next_alarm(s->ram, s->checked_s) <= now_s ? RTC_C_AF : 0;
         }
         s->checked_s = now_s;
     }
@@ -205,14 +107,14 @@ static void restart_periodic(Rtc *s)
 static void arm_update_timer(Rtc *s)
 {
     uint8_t wanted = s->ram[RTC_REG_B] & ~s->flags;
-    int64_t at = NEVER, now;
+    int64_t at = RTC_NEVER, now;
 
     if (runs(s) && (wanted & RTC_B_UIE)) {
         at = s->checked_s + 1;
     } else if (runs(s) && (wanted & RTC_B_AIE)) {
-        at = next_alarm(s, s->checked_s);
+        at = rtc_next_alarm(s->ram, s->checked_s);
     }
-    if (at == NEVER) {
+    if (at == RTC_NEVER) {
         virtual_timer_disarm(s->update_timer);
         return;
     }
@@ -252,13 +154,13 @@ static bool is_time(unsigned index)
 
 static void clock_stops(Rtc *s)
 {
-    store_time(s, floor_div(rtc_us(s), US_PER_S));
+    rtc_store_time(s->ram, rtc_floor_div(rtc_us(s), US_PER_S));
 }
 
 /* From now on the time in ram counts; @phase_us is how far its second has gone. */
 static void clock_starts(Rtc *s, int64_t phase_us)
 {
-    s->checked_s = load_time(s);
+    s->checked_s = rtc_load_time(s->ram);
     s->offset_us = s->checked_s * US_PER_S + phase_us - s->now_us(s->now_opaque);
 }
 
@@ -266,7 +168,7 @@ static int64_t second_phase(Rtc *s)
 {
     int64_t now = rtc_us(s);
 
-    return now - floor_div(now, US_PER_S) * US_PER_S;
+    return now - rtc_floor_div(now, US_PER_S) * US_PER_S;
 }
 
 static uint8_t read_a(Rtc *s)
@@ -290,7 +192,7 @@ static uint8_t read_c(Rtc *s)
 static uint8_t rtc_read_register(Rtc *s, unsigned index)
 {
     if (is_time(index) && runs(s)) {
-        store_time(s, floor_div(rtc_us(s), US_PER_S));
+        rtc_store_time(s->ram, rtc_floor_div(rtc_us(s), US_PER_S));
     }
     switch (index) {
     case RTC_REG_A:
@@ -433,7 +335,7 @@ static bool rtc_realize(Device *dev, GError **error)
 
     s->update_timer = virtual_timer_new(dev->clock, on_timer, s);
     s->periodic_timer = virtual_timer_new(dev->clock, on_timer, s);
-    s->checked_s = floor_div(rtc_us(s), US_PER_S);
+    s->checked_s = rtc_floor_div(rtc_us(s), US_PER_S);
     mr = memory_region_new_io(dev->ms, &dev->obj, &rtc_ops, s, "rtc", RTC_REGION_SIZE);
     device_add_region(dev, mr);
     /* Selecting a register does nothing yet: it may wait until the data port is touched. */
