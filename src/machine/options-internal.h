@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The options whose argument has a grammar of its own; each is a handler of options.c's table. */
+/* The table of options, and the handlers that are in files of their own. */
 #ifndef TESSERA_MACHINE_OPTIONS_INTERNAL_H
 #define TESSERA_MACHINE_OPTIONS_INTERNAL_H
 
@@ -7,8 +7,36 @@
 #include "tessera/machine/config.h"
 #include "tessera/util/keyval.h"
 
+typedef OptionsResult OptionHandler(MachineConfig *config, const char *text, GError **error);
+
+/**
+ * struct Option - one option, or a heading of -help
+ * @name: without dashes; NULL: a heading, @help is its text
+ * @alias: another name, or NULL
+ * @argument: what follows, for people; NULL: nothing does
+ * @help: for -help, which breaks it into lines
+ * @handle: reads the argument (NULL where there is none); or, without a handler:
+ * @text_at: offset of the char * in MachineConfig that the argument becomes, if there is one
+ * @flag_at: offset of the bool that becomes true, if there is none
+ * @any_text: the argument may be empty, and may look like an option
+ */
+typedef struct Option {
+    const char *name;
+    const char *alias;
+    const char *argument;
+    const char *help;
+    OptionHandler *handle;
+    size_t text_at;
+    size_t flag_at;
+    bool any_text;
+} Option;
+
+/* option-table.c: in the order of -help */
+extern const Option options[];
+extern const size_t option_count;
+
 /*
- * Each reads its argument into @config, which is as it was on failure. Returns: OPTIONS_RUN to go
+ * Options whose argument has a grammar of its own. Each reads its argument into @config, which is as it was on failure. Returns: OPTIONS_RUN to go
  * on, OPTIONS_DONE when the argument asked for help and was answered, OPTIONS_ERROR with @error.
  */
 OptionsResult memory_option(MachineConfig *config, const char *text, GError **error);
