@@ -9,10 +9,11 @@
 #define NESTING_MAX 64
 
 /*
- *   expression = term   { ("+" | "-" | "&" | "|" | "^") term }      left to right, one level
- *   term       = factor { ("*" | "/" | "%") factor }
+ *   expression = factor { operator factor }      from left to right; those of @levels[0] bind least
  *   factor     = number | "$" register | "-" factor | "~" factor | "+" factor | "(" expression ")"
  */
+static const char *const levels[] = { "+-&|^", "*/%" };
+
 typedef struct Expression {
     Monitor *mon;
     const char *p;
@@ -20,7 +21,7 @@ typedef struct Expression {
     GError **error;
 } Expression;
 
-static bool parse_expression(Expression *e, uint64_t *ret);
+static bool parse_level(Expression *e, unsigned level, uint64_t *ret);
 
 static void skip_blanks(Expression *e)
 {
@@ -84,7 +85,7 @@ static bool parse_factor(Expression *e, uint64_t *ret)
     }
     e->p++;
     if (sign == '(') {
-        if (!parse_expression(e, ret)) {
+        if (!parse_level(e, 0, ret)) {
             return false;
         }
         if (*e->p != ')') {
@@ -101,31 +102,6 @@ static bool parse_factor(Expression *e, uint64_t *ret)
     return true;
 }
 
-static bool parse_term(Expression *e, uint64_t *ret)
-{
-    if (!parse_factor(e, ret)) {
-        return false;
-    }
-    for (;;) {
-        uint64_t right;
-        char op;
-
-        skip_blanks(e);
-        op = *e->p;
-        if (!op || !strchr("*/%", op)) {
-            return true;
-        }
-        e->p++;
-        if (!parse_factor(e, &right)) {
-            return false;
-        }
-        if (op != '*' && right == 0) {
-            return fail(e, "division by zero");
-        }
-        *ret = op == '*' ? *ret * right : op == '/' ? *ret / right : *ret % right;
-    }
-}
-
 static uint64_t apply(char op, uint64_t a, uint64_t b)
 {
     switch (op) {
@@ -137,14 +113,24 @@ static uint64_t apply(char op, uint64_t a, uint64_t b)
         return a & b;
     case '|':
         return a | b;
-    default:
+    case '^':
         return a ^ b;
+    case '*':
+        return a * b;
+    case '/':
+        return a / b;
+    default:
+        return a % b;
     }
 }
 
-static bool parse_expression(Expression *e, uint64_t *ret)
+/* Operands joined by the operators of @level; each is made of those that bind more. */
+static bool parse_level(Expression *e, unsigned level, uint64_t *ret)
 {
-    if (!parse_term(e, ret)) {
+    if (level == G_N_ELEMENTS(levels)) {
+        return parse_factor(e, ret);
+    }
+    if (!parse_level(e, level + 1, ret)) {
         return false;
     }
     for (;;) {
@@ -153,12 +139,15 @@ static bool parse_expression(Expression *e, uint64_t *ret)
 
         skip_blanks(e);
         op = *e->p;
-        if (!op || !strchr("+-&|^", op)) {
+        if (!op || !strchr(levels[level], op)) {
             return true;
         }
         e->p++;
-        if (!parse_term(e, &right)) {
+        if (!parse_level(e, level + 1, &right)) {
             return false;
+        }
+        if ((op == '/' || op == '%') && right == 0) {
+            return fail(e, "division by zero");
         }
         *ret = apply(op, *ret, right);
     }
@@ -170,7 +159,7 @@ bool monitor_expression(Monitor *mon, const char *text, uint64_t *ret_value, con
     Expression e = { .mon = mon, .p = text, .error = error };
     uint64_t value = 0;
 
-    if (!parse_expression(&e, &value)) {
+    if (!parse_level(&e, 0, &value)) {
         return false;
     }
     if (ret_rest) {
