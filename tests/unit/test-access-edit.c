@@ -15,18 +15,6 @@
 
 #define NONE MEMTXATTRS_NONE
 
-static int set_up(void **state)
-{
-    *state = access_fixture_new();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    access_fixture_free(*state);
-    return 0;
-}
-
 static void take_lock(ByteDevice *d)
 {
     AccessFixture *f = d->opaque;
@@ -296,7 +284,7 @@ static void test_handlers_edit_while_others_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, access_fixture_setup, access_fixture_teardown)
         T(test_handler_locks_and_leaves_read_section),
         T(test_handler_without_lock_stays_in_read_section),
         T(test_handler_removes_its_own_region),

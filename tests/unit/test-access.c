@@ -13,18 +13,6 @@
 
 #define NONE MEMTXATTRS_NONE
 
-static int set_up(void **state)
-{
-    *state = access_fixture_new();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    access_fixture_free(*state);
-    return 0;
-}
-
 static bool all_ones(const uint8_t *buf, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -252,27 +240,10 @@ static void test_address_space_rw_ram_device_any_length(void **state)
 
 /* --- Dirty marks --- */
 
-typedef struct DirtyLog {
-    RAMBlockNotifier notifier; /* first member */
-    RAMBlock *block;
-    uint64_t off, len;
-    unsigned count;
-} DirtyLog;
-
-static void note_dirty(RAMBlockNotifier *n, RAMBlock *block, uint64_t block_off, uint64_t len)
-{
-    DirtyLog *log = (DirtyLog *)n;
-
-    log->block = block;
-    log->off = block_off;
-    log->len = len;
-    log->count++;
-}
-
 static void test_address_space_write_marks_logged_memory(void **state)
 {
     AccessFixture *f = *state;
-    DirtyLog log = { .notifier = { .dirty = note_dirty } };
+    DirtyLog log = DIRTY_LOG_INIT;
     uint8_t buf[8] = { 0 };
 
     MemoryRegion *ram = access_fixture_add_ram(f, 0x10000, 0x1000);
@@ -675,7 +646,7 @@ static void test_lookup_follows_every_edit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, access_fixture_setup, access_fixture_teardown)
         T(test_flush_coalesced_before_regions_that_demand_it),
         T(test_address_space_rw_ram_across_tiles),
         T(test_address_space_rw_hole_in_the_middle),

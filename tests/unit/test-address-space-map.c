@@ -13,18 +13,6 @@
 
 #define NONE MEMTXATTRS_NONE
 
-static int set_up(void **state)
-{
-    *state = access_fixture_new();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    access_fixture_free(*state);
-    return 0;
-}
-
 static void test_address_space_map_ram_in_place(void **state)
 {
     AccessFixture *f = *state;
@@ -168,25 +156,10 @@ static void test_address_space_map_bounce_limit(void **state)
     address_space_unmap(f->as, pb, b, false, 0);
 }
 
-typedef struct DirtyLog {
-    RAMBlockNotifier notifier; /* first member */
-    uint64_t off, len;
-    unsigned count;
-} DirtyLog;
-
-static void note_dirty(RAMBlockNotifier *n, RAMBlock *block, uint64_t block_off, uint64_t len)
-{
-    DirtyLog *log = (DirtyLog *)n;
-
-    log->off = block_off;
-    log->len = len;
-    log->count++;
-}
-
 static void test_address_space_unmap_marks_dirty(void **state)
 {
     AccessFixture *f = *state;
-    DirtyLog log = { .notifier = { .dirty = note_dirty } };
+    DirtyLog log = DIRTY_LOG_INIT;
     uint64_t len = 0x100;
 
     MemoryRegion *ram = access_fixture_add_ram(f, 0x1000, 0x1000);
@@ -236,7 +209,7 @@ static void test_address_space_ram_host_one_region_only(void **state)
 static void test_address_space_ram_host_marks_dirty(void **state)
 {
     AccessFixture *f = *state;
-    DirtyLog log = { .notifier = { .dirty = note_dirty } };
+    DirtyLog log = DIRTY_LOG_INIT;
     MemoryRegion *ram = access_fixture_add_ram(f, 0x1000, 0x1000);
 
     ram_block_notifier_add(f->ms, &log.notifier);
@@ -272,7 +245,7 @@ static void test_address_space_ram_host_not_of_a_readonly_mapping(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, access_fixture_setup, access_fixture_teardown)
         T(test_address_space_map_ram_in_place),
         T(test_address_space_map_stops_at_tile_end),
         T(test_address_space_map_several_at_one_address),

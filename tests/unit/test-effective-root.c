@@ -9,18 +9,6 @@
 #include "support/memory-fixture.h"
 #include "support/painter.h"
 
-static int setup(void **state)
-{
-    *state = fixture_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_done(*state);
-    return 0;
-}
-
 static MemoryRegion *effective(Fixture *f, MemoryRegion *mr)
 {
     MemoryRegion *root;
@@ -159,7 +147,7 @@ static void test_hidden_edit_keeps_the_view(void **state)
     assert_ptr_equal(view_of(f->as), before);
 }
 
-#define ROOT_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define ROOT_TEST(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
 
 int main(void)
 {

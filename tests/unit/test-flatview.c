@@ -8,18 +8,6 @@
 #include "../../src/memory/tree-internal.h"
 #include "support/memory-fixture.h"
 
-static int setup(void **state)
-{
-    *state = fixture_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_done(*state);
-    return 0;
-}
-
 static FlatRange range_of(MemoryRegion *mr, hwaddr start, hwaddr last, hwaddr offset)
 {
     return (FlatRange){ .mr = mr, .start = start, .last = last, .offset_in_region = offset,
@@ -239,7 +227,7 @@ static void test_render_window_prunes(void **state)
     flatview_unref(view);
 }
 
-#define VIEW_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define VIEW_TEST(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
 
 int main(void)
 {

@@ -14,18 +14,6 @@
 
 static const uint8_t row[8] = { 0x81, 0x72, 0x63, 0x54, 0x45, 0x36, 0x27, 0x18 };
 
-static int set_up(void **state)
-{
-    *state = access_fixture_new();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    access_fixture_free(*state);
-    return 0;
-}
-
 static void check_loads(AddressSpace *as, hwaddr at)
 {
     MemTxResult r = MEMTX_ERROR;
@@ -128,9 +116,12 @@ static void test_ldst_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_ldst_ram_aligned_and_not, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_ldst_devices_of_both_orders, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_ldst_failures, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_ldst_ram_aligned_and_not,
+                                        access_fixture_setup, access_fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_ldst_devices_of_both_orders,
+                                        access_fixture_setup, access_fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_ldst_failures,
+                                        access_fixture_setup, access_fixture_teardown),
     };
 
     return cmocka_run_group_tests_name("ldst", tests, NULL, NULL);

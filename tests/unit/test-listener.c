@@ -12,21 +12,6 @@
 
 static EventNotifier notifier_a, notifier_b;
 
-static int setup(void **state)
-{
-    Fixture *f = fixture_new();
-
-    fixture_space(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_done(*state);
-    return 0;
-}
-
 /* Only the lines of the log that tell of eventfds or coalesced ranges. */
 static void assert_events(Fixture *f, const char *expected)
 {
@@ -248,7 +233,7 @@ static void test_add_coalescing_refusals(void **state)
     assert_false(memory_region_add_coalescing(r, 0, 1, NULL));
 }
 
-#define LISTENER_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define LISTENER_TEST(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup_space, fixture_teardown)
 
 int main(void)
 {

@@ -25,12 +25,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    fixture_done(*state);
-    return 0;
-}
-
 /* A pool that has given out all that it can. */
 typedef struct Full {
     SlotPool *pool;
@@ -221,7 +215,7 @@ static void test_memory_system_new_without_address_space(void **state)
 }
 #endif
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int main(void)
 {

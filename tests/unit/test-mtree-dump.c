@@ -8,18 +8,6 @@
 #include "support/memory-fixture.h"
 #include "tessera/memory/mtree-dump.h"
 
-static int setup(void **state)
-{
-    *state = fixture_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_done(*state);
-    return 0;
-}
-
 static void test_dump_tree_and_views(void **state)
 {
     Fixture *f = *state;
@@ -113,8 +101,9 @@ static void test_dump_flatviews_empty_and_apart(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_dump_tree_and_views, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_dump_flatviews_empty_and_apart, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dump_tree_and_views, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_dump_flatviews_empty_and_apart,
+                                        fixture_setup, fixture_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

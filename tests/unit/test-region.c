@@ -12,21 +12,6 @@
 #include "tessera/util/error.h"
 #include "tessera/util/rcu.h"
 
-static int setup(void **state)
-{
-    Fixture *f = fixture_new();
-
-    fixture_space(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_done(*state);
-    return 0;
-}
-
 /* @error is set, has @code, and names @word. */
 static void assert_refused(bool ok, GError **error, int code, const char *word)
 {
@@ -431,7 +416,7 @@ static void test_owner_lives_while_an_alias_shows_its_region(void **state)
     assert_true(finalized);
 }
 
-#define REGION_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define REGION_TEST(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup_space, fixture_teardown)
 
 int main(void)
 {

@@ -156,3 +156,17 @@ char *boot_format_size(uint64_t size)
     }
     return g_strdup_printf("%" PRIu64 " bytes", size);
 }
+
+bool boot_file_refuse(const BootFile *file, const char *kind, GError **error, const char *format,
+                      ...)
+{
+    g_autofree char *reason = NULL;
+    va_list args;
+
+    va_start(args, format);
+    reason = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "kernel '%s' (%s): %s", file->path,
+                kind, reason);
+    return false;
+}

@@ -49,6 +49,9 @@ bool boot_file_read(const BootFile *file, uint64_t offset, void *buffer, uint64_
 bool boot_file_check_unchanged(const BootFile *file, GError **error);
 /* Whether the path now names another file, or none. */
 bool boot_file_replaced(const BootFile *file);
+/** boot_file_refuse() - "kernel 'PATH' (KIND): ..."; returns false */
+bool boot_file_refuse(const BootFile *file, const char *kind, GError **error, const char *format,
+                      ...) G_GNUC_PRINTF(4, 5);
 /* "51.5 MiB", "3 GiB", "12 KiB", "17 bytes": a new string. */
 char *boot_format_size(uint64_t size);
 

@@ -35,20 +35,7 @@ static const struct {
     {0x0206, 0x23c}, /* cmdline_size */
 };
 
-static bool refuse(const BootFile *file, GError **error, const char *format, ...)
-    G_GNUC_PRINTF(3, 4);
-
-static bool refuse(const BootFile *file, GError **error, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    g_autofree char *reason = g_strdup_vprintf(format, args);
-    va_end(args);
-    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "kernel '%s' (bzImage): %s",
-                file->path, reason);
-    return false;
-}
+#define refuse(file, error, ...) boot_file_refuse(file, "bzImage", error, __VA_ARGS__)
 
 static uint16_t get_le16(const uint8_t *at)
 {

@@ -11,20 +11,7 @@
 #define NOTE_NAME           "Xen"
 #define NOTE_PHYS32_ENTRY   18 /* Xen public/elfnote.h */
 
-static bool refuse(const BootFile *file, GError **error, const char *format, ...)
-    G_GNUC_PRINTF(3, 4);
-
-static bool refuse(const BootFile *file, GError **error, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    g_autofree char *reason = g_strdup_vprintf(format, args);
-    va_end(args);
-    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "kernel '%s' (ELF): %s", file->path,
-                reason);
-    return false;
-}
+#define refuse(file, error, ...) boot_file_refuse(file, "ELF", error, __VA_ARGS__)
 
 bool elf_pvh_probe(const uint8_t *start, size_t length)
 {

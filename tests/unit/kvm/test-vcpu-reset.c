@@ -20,24 +20,10 @@ static const unsigned long pairs[] = {
 static const uint32_t msrs[] = { 0x11,  0x3a,  0x174, 0x175, 0x176, 0x200, 0x20f,
                                  0x250, 0x26f, 0x4b564d00, 0x4b564d01 };
 
-static int setup(void **state)
-{
-    model_kvm_reset();
-    *state = vcpu_fixture_new(true);
-    return 0;
-}
-
 static int setup_without_irqchip(void **state)
 {
     model_kvm_reset();
     *state = vcpu_fixture_new(false);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    vcpu_fixture_free(*state);
-    model_kvm_reset();
     return 0;
 }
 
@@ -241,7 +227,7 @@ static void test_reset_msr_that_is_absent(void **state)
     assert_int_equal(model_vcpu_msr(f->vm, 0, 0x174), 0x174 * 3);
 }
 
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define TEST(test) cmocka_unit_test_setup_teardown(test, vcpu_fixture_setup, vcpu_fixture_teardown)
 
 int main(void)
 {
@@ -252,7 +238,7 @@ int main(void)
         TEST(test_reset_in_the_middle_of_an_access),
         TEST(test_reset_msr_that_is_absent),
         cmocka_unit_test_setup_teardown(test_reset_without_irqchip_starts_the_first_alone,
-                                        setup_without_irqchip, teardown),
+                                        setup_without_irqchip, vcpu_fixture_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

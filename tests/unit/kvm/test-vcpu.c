@@ -11,20 +11,6 @@
 #include "support/vcpu-fixture.h"
 #include "tessera/util/error.h"
 
-static int setup(void **state)
-{
-    model_kvm_reset();
-    *state = vcpu_fixture_new(true);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    vcpu_fixture_free(*state);
-    model_kvm_reset();
-    return 0;
-}
-
 /* Runs @count vCPUs from the reset on. */
 static void start(VcpuFixture *f, unsigned count)
 {
@@ -578,7 +564,7 @@ static void test_set_free_while_running(void **state)
     f->set = NULL;
 }
 
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define TEST(test) cmocka_unit_test_setup_teardown(test, vcpu_fixture_setup, vcpu_fixture_teardown)
 
 int main(void)
 {

@@ -160,3 +160,25 @@ uint32_t access_fixture_seed(void)
     fprintf(stderr, "TESSERA_SEED=%u\n", seed);
     return seed;
 }
+
+int access_fixture_setup(void **state)
+{
+    *state = access_fixture_new();
+    return 0;
+}
+
+int access_fixture_teardown(void **state)
+{
+    access_fixture_free(*state);
+    return 0;
+}
+
+void dirty_log_note(RAMBlockNotifier *n, RAMBlock *block, uint64_t block_off, uint64_t len)
+{
+    DirtyLog *log = (DirtyLog *)n;
+
+    log->block = block;
+    log->off = block_off;
+    log->len = len;
+    log->count++;
+}

@@ -49,6 +49,20 @@ typedef struct AccessFixture {
 AccessFixture *access_fixture_new(void);
 /** access_fixture_free() - takes all regions out and frees everything */
 void access_fixture_free(AccessFixture *f);
+/* For cmocka. */
+int access_fixture_setup(void **state);
+int access_fixture_teardown(void **state);
+
+/* What a RAM block notifier of the dirty kind was told: start it with DIRTY_LOG_INIT. */
+typedef struct DirtyLog {
+    RAMBlockNotifier notifier; /* first member */
+    RAMBlock *block;           /* of the last call, like the next two */
+    uint64_t off, len;
+    unsigned count;
+} DirtyLog;
+
+#define DIRTY_LOG_INIT { .notifier = { .dirty = dirty_log_note } }
+void dirty_log_note(RAMBlockNotifier *n, RAMBlock *block, uint64_t block_off, uint64_t len);
 
 /** access_fixture_add() - puts @mr at @addr; the fixture owns it from now on */
 MemoryRegion *access_fixture_add(AccessFixture *f, hwaddr addr, MemoryRegion *mr);

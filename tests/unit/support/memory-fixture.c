@@ -84,6 +84,25 @@ void fixture_done(Fixture *f)
     g_free(f);
 }
 
+int fixture_setup(void **state)
+{
+    *state = fixture_new();
+    return 0;
+}
+
+int fixture_setup_space(void **state)
+{
+    fixture_setup(state);
+    fixture_space(*state);
+    return 0;
+}
+
+int fixture_teardown(void **state)
+{
+    fixture_done(*state);
+    return 0;
+}
+
 MemoryRegion *fixture_keep(Fixture *f, MemoryRegion *mr)
 {
     g_ptr_array_add(f->regions, mr);

@@ -31,6 +31,10 @@ Fixture *fixture_new(void);
 void fixture_done(Fixture *f);
 /** fixture_space() - makes f->as */
 void fixture_space(Fixture *f);
+/* For cmocka; the second with f->as. */
+int fixture_setup(void **state);
+int fixture_setup_space(void **state);
+int fixture_teardown(void **state);
 
 /* Regions named by one letter, @pages long; the fixture holds the creator's reference. */
 MemoryRegion *fixture_container(Fixture *f, const char *name, Int128 pages);

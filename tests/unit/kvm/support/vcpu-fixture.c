@@ -163,3 +163,17 @@ void vcpu_fixture_wait_event(VcpuFixture *f, _Atomic unsigned *event, unsigned n
         wait_or_fail(since, "a callback");
     }
 }
+
+int vcpu_fixture_setup(void **state)
+{
+    model_kvm_reset();
+    *state = vcpu_fixture_new(true);
+    return 0;
+}
+
+int vcpu_fixture_teardown(void **state)
+{
+    vcpu_fixture_free(*state);
+    model_kvm_reset();
+    return 0;
+}

@@ -37,6 +37,9 @@ extern const X86EntryState vcpu_fixture_entry;
 /** vcpu_fixture_new() - everything but the vCPUs; the model must have been reset */
 VcpuFixture *vcpu_fixture_new(bool irqchip);
 void vcpu_fixture_free(VcpuFixture *f);
+/* For cmocka: with an irqchip; the model is reset before and after. */
+int vcpu_fixture_setup(void **state);
+int vcpu_fixture_teardown(void **state);
 /** vcpu_fixture_make() / vcpu_fixture_reset() - must succeed */
 void vcpu_fixture_make(VcpuFixture *f, unsigned count);
 void vcpu_fixture_reset(VcpuFixture *f);
