@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The job that makes a guest's memory larger or smaller. */
-#include "memory-resize-internal.h"
+#include "tessera/machine/memory-resize.h"
 
+#include "memory-resize-internal.h"
 #include "tessera/util/error.h"
 #include "tessera/util/size.h"
 

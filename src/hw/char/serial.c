@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* isa-serial: a 16550A UART. */
+#include "tessera/hw/char/serial.h"
+
 #include "serial-internal.h"
 
 /* Registers; with the lock held. */
