@@ -9,6 +9,7 @@
 struct ObjectStore {
     ObjectContext context;
     GPtrArray *objects; /* UserObject *, one reference each, in the order of creation */
+    GHashTable *by_id;  /* the same; the keys are the objects' own */
 };
 
 ObjectStore *object_store_new(const ObjectContext *context)
@@ -17,6 +18,7 @@ ObjectStore *object_store_new(const ObjectContext *context)
 
     store->context = *context;
     store->objects = g_ptr_array_new();
+    store->by_id = g_hash_table_new(g_str_hash, g_str_equal);
     return store;
 }
 
@@ -33,30 +35,18 @@ void object_store_free(ObjectStore *store)
     if (!store) {
         return;
     }
+    g_hash_table_remove_all(store->by_id);
     while (store->objects->len > 0) {
         drop(g_ptr_array_steal_index(store->objects, store->objects->len - 1));
     }
     g_ptr_array_free(store->objects, TRUE);
+    g_hash_table_unref(store->by_id);
     g_free(store);
-}
-
-static int find_index(ObjectStore *store, const char *id)
-{
-    for (guint i = 0; i < store->objects->len; i++) {
-        UserObject *obj = store->objects->pdata[i];
-
-        if (g_str_equal(obj->id, id)) {
-            return (int)i;
-        }
-    }
-    return -1;
 }
 
 UserObject *object_store_find(ObjectStore *store, const char *id)
 {
-    int index = find_index(store, id);
-
-    return index < 0 ? NULL : store->objects->pdata[index];
+    return g_hash_table_lookup(store->by_id, id);
 }
 
 UserObject *object_store_add(ObjectStore *store, const Keyval *properties, GError **error)
@@ -82,7 +72,7 @@ UserObject *object_store_add(ObjectStore *store, const Keyval *properties, GErro
                     "-object %s: id=NAME is missing: others refer to the object by it", type);
         return NULL;
     }
-    if (find_index(store, id) >= 0) {
+    if (object_store_find(store, id)) {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_EXISTS,
                     "-object %s: there is an object with the id '%s' already", type, id);
         return NULL;
@@ -90,6 +80,7 @@ UserObject *object_store_add(ObjectStore *store, const Keyval *properties, GErro
     obj = user_object_new(cls, id, properties, &store->context, error);
     if (obj) {
         g_ptr_array_add(store->objects, obj);
+        g_hash_table_insert(store->by_id, obj->id, obj);
     }
     return obj;
 }
@@ -142,25 +133,24 @@ UserObject *object_store_get(ObjectStore *store, const char *id, const char *fam
 
 bool object_store_del(ObjectStore *store, const char *id, GError **error)
 {
-    int index = find_index(store, id);
+    UserObject *obj = object_store_find(store, id);
     g_autofree char *user = NULL;
-    UserObject *obj;
 
-    if (index < 0) {
+    if (!obj) {
         g_autofree char *phrase = phrase_for_id(store, id, NULL);
 
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_NOT_FOUND,
                     "there is no object with the id '%s'%s", id, phrase);
         return false;
     }
-    obj = store->objects->pdata[index];
     user = user_object_user(obj);
     if (user) {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
                     "object '%s' is in use by %s: remove that first", id, user);
         return false;
     }
-    g_ptr_array_remove_index(store->objects, (guint)index);
+    g_hash_table_remove(store->by_id, id);
+    g_ptr_array_remove(store->objects, obj);
     drop(obj);
     return true;
 }
