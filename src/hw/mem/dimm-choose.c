@@ -64,18 +64,6 @@ static bool check_maxmem(MemoryDevices *md, uint64_t size, GError **error)
     return false;
 }
 
-static DimmRange *taken_ranges(MemoryDevices *md)
-{
-    DimmRange *ranges = g_new(DimmRange, md->by_addr->len + 1);
-
-    for (guint i = 0; i < md->by_addr->len; i++) {
-        Dimm *dimm = md->by_addr->pdata[i];
-
-        ranges[i] = (DimmRange){ dimm->addr, dimm->size };
-    }
-    return ranges;
-}
-
 /* A sentence for a window whose free space lies in pieces, or is used up by alignment. */
 static void set_no_room(const DimmWindow *window, uint64_t size, uint64_t align, GError **error)
 {
@@ -91,12 +79,11 @@ static void set_no_room(const DimmWindow *window, uint64_t size, uint64_t align,
 static bool choose_addr(MemoryDevices *md, const DimmRequest *request, uint64_t size,
                         uint64_t page_size, uint64_t *ret_addr, GError **error)
 {
-    g_autofree DimmRange *taken = taken_ranges(md);
     DimmWindow window = {
         .base = md->config.window_base,
         .size = (uint64_t)memory_region_size(md->config.window),
-        .taken = taken,
-        .n_taken = md->by_addr->len,
+        .taken = (const DimmRange *)(const void *)md->ranges->data,
+        .n_taken = md->ranges->len,
     };
     uint64_t align = dimm_alignment(memory_devices_guest_block(md), page_size);
     size_t overlap;

@@ -57,9 +57,13 @@ static Wide align_up(Wide value, uint64_t align)
 bool dimm_find_gap(const DimmWindow *window, uint64_t size, uint64_t align, uint64_t *ret_base)
 {
     for (size_t i = 0; i <= window->n_taken; i++) {
-        Wide base = align_up(gap_start(window, i), align);
+        Wide base = gap_start(window, i), end = gap_end(window, i);
 
-        if (base + size <= gap_end(window, i)) {
+        if (base + size > end) {
+            continue; /* most gaps, mostly: dividing is what costs here */
+        }
+        base = align_up(base, align);
+        if (base + size <= end) {
             *ret_base = (uint64_t)base;
             return true;
         }
@@ -120,13 +124,16 @@ static char *nearest_text(uint64_t value, uint64_t align)
 bool dimm_check_size(uint64_t size, uint64_t guest_block, uint64_t page_size, GError **error)
 {
     uint64_t align = dimm_alignment(guest_block, page_size);
-    g_autofree char *given = size_format_option(size);
-    g_autofree char *rule = rule_text(guest_block, page_size);
-    g_autofree char *nearest = nearest_text(size, align);
+    g_autofree char *given = NULL;
+    g_autofree char *rule = NULL;
+    g_autofree char *nearest = NULL;
 
     if (size > 0 && size % align == 0) {
         return true;
     }
+    given = size_format_option(size);
+    rule = rule_text(guest_block, page_size);
+    nearest = nearest_text(size, align);
     g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
                 "size=%s: not a multiple of %s; %s", given, rule, nearest);
     return false;
@@ -188,13 +195,16 @@ uint64_t dimm_memmap_cost(uint64_t size)
 char *dimm_memmap_warning(uint64_t boot_ram, uint64_t plugged, uint64_t size)
 {
     uint64_t cost = dimm_memmap_cost(plugged + size);
-    g_autofree char *all = size_format(plugged + size);
-    g_autofree char *need = size_format(cost);
-    g_autofree char *have = size_format(boot_ram);
+    g_autofree char *all = NULL;
+    g_autofree char *need = NULL;
+    g_autofree char *have = NULL;
 
     if (cost <= boot_ram / MEMMAP_WARN_PART) {
         return NULL;
     }
+    all = size_format(plugged + size);
+    need = size_format(cost);
+    have = size_format(boot_ram);
     return g_strdup_printf(
         "a Linux guest describes %s of plugged memory with %s, which come out of its boot RAM of "
         "%s when it onlines the memory as movable%s; memory_hotplug.memmap_on_memory=1 on its "

@@ -71,6 +71,8 @@ struct MemoryDevices {
     pthread_mutex_t lock;
     Dimm **slots;
     GPtrArray *by_addr; /* Dimm, rising; main thread */
+    GArray *ranges;     /* DimmRange: the same DIMMs, in the same order */
+    GHashTable *by_id;  /* the same; the keys are dimm_id() */
     uint64_t plugged;   /* bytes; main thread */
     GQueue acts;
     unsigned osts_lost;

@@ -20,14 +20,7 @@ const char *dimm_id(const Dimm *dimm)
 
 static Dimm *find_dimm(MemoryDevices *md, const char *id)
 {
-    for (guint i = 0; i < md->by_addr->len; i++) {
-        Dimm *dimm = md->by_addr->pdata[i];
-
-        if (g_str_equal(dimm_id(dimm), id)) {
-            return dimm;
-        }
-    }
-    return NULL;
+    return g_hash_table_lookup(md->by_id, id);
 }
 
 Dimm *memory_devices_lookup(MemoryDevices *md, const char *id, GError **error)
@@ -114,23 +107,31 @@ char *memory_devices_memmap_warning(MemoryDevices *md, uint64_t size)
 
 /* Coming and going. */
 
-static gint compare_addr(gconstpointer a, gconstpointer b)
+/* How many DIMMs lie below @addr. */
+static guint count_below(const MemoryDevices *md, uint64_t addr)
 {
-    const Dimm *x = *(const Dimm *const *)a;
-    const Dimm *y = *(const Dimm *const *)b;
+    guint low = 0, high = md->ranges->len;
 
-    return x->addr < y->addr ? -1 : x->addr > y->addr;
+    while (low < high) {
+        guint mid = low + (high - low) / 2;
+
+        if (g_array_index(md->ranges, DimmRange, mid).base < addr) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    return low;
 }
 
 static void enlist(MemoryDevices *md, Dimm *dimm)
 {
-    guint at = 0;
+    DimmRange range = { dimm->addr, dimm->size };
+    guint at = count_below(md, dimm->addr);
 
-    while (at < md->by_addr->len &&
-           compare_addr(&md->by_addr->pdata[at], (gconstpointer)&dimm) < 0) {
-        at++;
-    }
     g_ptr_array_insert(md->by_addr, (gint)at, dimm);
+    g_array_insert_val(md->ranges, at, range);
+    g_hash_table_insert(md->by_id, (gpointer)dimm_id(dimm), dimm);
     md->plugged += dimm->size;
     pthread_mutex_lock(&md->lock);
     md->slots[dimm->slot] = dimm;
@@ -150,11 +151,14 @@ static void dimm_free(Dimm *dimm)
 static void delist(Dimm *dimm)
 {
     MemoryDevices *md = dimm->md;
+    guint at = count_below(md, dimm->addr);
 
     pthread_mutex_lock(&md->lock);
     md->slots[dimm->slot] = NULL;
     pthread_mutex_unlock(&md->lock);
-    g_ptr_array_remove(md->by_addr, dimm);
+    g_ptr_array_remove_index(md->by_addr, at);
+    g_array_remove_index(md->ranges, at);
+    g_hash_table_remove(md->by_id, dimm_id(dimm));
     md->plugged -= dimm->size;
     memory_hotplug_clear(md->config.registers, dimm->slot);
 }
@@ -334,6 +338,8 @@ MemoryDevices *memory_devices_new(const MemoryDevicesConfig *config, GError **er
     pthread_mutex_init(&md->lock, NULL);
     md->slots = g_new0(Dimm *, config->slots);
     md->by_addr = g_ptr_array_new();
+    md->ranges = g_array_new(FALSE, FALSE, sizeof(DimmRange));
+    md->by_id = g_hash_table_new(g_str_hash, g_str_equal);
     md->timeout_s = TIMEOUT_DEFAULT_S;
     if (!guest_acts_init(md, error)) {
         memory_devices_free(md);
@@ -373,6 +379,8 @@ void memory_devices_free(MemoryDevices *md)
     guest_acts_done(md);
     take_out_all(md);
     g_ptr_array_unref(md->by_addr);
+    g_array_unref(md->ranges);
+    g_hash_table_unref(md->by_id);
     g_free(md->slots);
     pthread_mutex_destroy(&md->lock);
     g_free(md);
