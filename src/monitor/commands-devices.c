@@ -70,7 +70,7 @@ static const MonitorCommand device_add_command = {
     .qmp = "device_add",
     .hmp = "device_add",
     .help = "Plugs a device: `device_add pc-dimm,id=d1,memdev=m1` gives the guest more memory.",
-    .details = "When the command succeeds the memory is mapped and the guest has been told; `info "
+    .details = "When the command succeeds the memory is mapped and the guest is told; `info "
                "memory-devices` says what became of it. `device_add help` lists drivers and "
                "properties. Refused, with the machine as it was: a size or an address that is no "
                "multiple of the guest's memory block, no slot or no room left, a backend in use. "

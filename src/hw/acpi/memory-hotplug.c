@@ -166,7 +166,7 @@ static const MemoryRegionOps hotplug_ops = {
 };
 
 void memory_hotplug_insert(Device *dev, unsigned slot, uint64_t base, uint64_t size,
-                           uint32_t domain, bool tell)
+                           uint32_t domain, bool pending)
 {
     MemoryHotplug *mh = from_device(dev);
 
@@ -177,12 +177,14 @@ void memory_hotplug_insert(Device *dev, unsigned slot, uint64_t base, uint64_t s
         .base = base,
         .size = size,
         .domain = domain,
-        .status = MEMORY_HOTPLUG_ENABLED | (tell ? MEMORY_HOTPLUG_INSERT : 0),
+        .status = MEMORY_HOTPLUG_ENABLED | (pending ? MEMORY_HOTPLUG_INSERT : 0),
     };
     pthread_mutex_unlock(&mh->lock);
-    if (tell) {
-        irq_pulse(mh->gpe);
-    }
+}
+
+void memory_hotplug_tell(Device *dev)
+{
+    irq_pulse(from_device(dev)->gpe);
 }
 
 void memory_hotplug_request_remove(Device *dev, unsigned slot)

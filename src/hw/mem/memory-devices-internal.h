@@ -47,6 +47,8 @@ typedef struct Dimm {
     bool ejecting;    /* MemoryDevices.lock: an eject was taken, and its outcome is queued or to be */
 } Dimm;
 
+typedef struct GuestTell GuestTell;
+
 /* What a vCPU thread did or said, on its way to the main thread. */
 typedef struct GuestAct {
     GList link; /* first: a queue's element */
@@ -78,6 +80,7 @@ struct MemoryDevices {
     unsigned osts_lost;
     EventNotifier notifier;
     GSource *source;
+    GuestTell *tell;
     unsigned timeout_s;
     void (*event_fn)(void *opaque, const MemoryDeviceEvent *event);
     void *event_opaque;
@@ -129,5 +132,14 @@ bool guest_acts_init(MemoryDevices *md, GError **error);
 void guest_acts_done(MemoryDevices *md);
 /** guest_acts_serve() - handles what is queued. Main thread */
 void guest_acts_serve(MemoryDevices *md);
+
+/* guest-tell.c */
+
+void guest_tell_init(MemoryDevices *md);
+void guest_tell_done(MemoryDevices *md);
+/** guest_tell_soon() - the main loop's next turn interrupts the guest. Main thread */
+void guest_tell_soon(MemoryDevices *md);
+/** guest_tell_not() - it does not, unless it is told again */
+void guest_tell_not(MemoryDevices *md);
 
 #endif

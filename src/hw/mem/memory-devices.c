@@ -224,6 +224,9 @@ static bool insert(Dimm *dimm, bool hot, GError **error)
     enlist(md, dimm);
     memory_hotplug_insert(md->config.registers, dimm->slot, dimm->addr, dimm->size, dimm->node,
                           hot);
+    if (hot) {
+        guest_tell_soon(md);
+    }
     log_item(LOG_ACPI, "DIMM '%s' is in slot %u at 0x%" PRIx64 ", 0x%" PRIx64 " bytes",
              dimm_id(dimm), dimm->slot, dimm->addr, dimm->size);
     memory_devices_emit(md, &event);
@@ -312,6 +315,7 @@ static void take_out(Dimm *dimm)
 void memory_devices_reset(MemoryDevices *md)
 {
     guest_acts_serve(md);
+    guest_tell_not(md); /* the new kernel looks by itself */
     for (unsigned slot = 0; slot < md->config.slots; slot++) {
         Dimm *dimm = md->slots[slot];
 
@@ -341,6 +345,7 @@ MemoryDevices *memory_devices_new(const MemoryDevicesConfig *config, GError **er
     md->ranges = g_array_new(FALSE, FALSE, sizeof(DimmRange));
     md->by_id = g_hash_table_new(g_str_hash, g_str_equal);
     md->timeout_s = TIMEOUT_DEFAULT_S;
+    guest_tell_init(md);
     if (!guest_acts_init(md, error)) {
         memory_devices_free(md);
         return NULL;
@@ -377,6 +382,7 @@ void memory_devices_free(MemoryDevices *md)
     memory_hotplug_set_ops(md->config.registers, NULL, NULL);
     memory_devices_set_event_handler(md, NULL, NULL);
     guest_acts_done(md);
+    guest_tell_done(md);
     take_out_all(md);
     g_ptr_array_unref(md->by_addr);
     g_array_unref(md->ranges);

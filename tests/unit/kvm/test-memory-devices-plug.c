@@ -16,6 +16,8 @@ static void test_memory_devices_plug_maps_before_the_guest_is_told(void **state)
 
     dimms_add_memory(f, "m0", BLOCK);
     dimms_plug(f, "m0", true);
+    assert_int_equal(f->gpes, 0); /* who plugged it is answered first */
+    dimms_serve(f);
     assert_int_equal(f->gpes, 1);
     assert_int_equal(f->mapped_at_gpe, 1);
     assert_int_equal(slot_status(f, 0), MEMORY_HOTPLUG_ENABLED | MEMORY_HOTPLUG_INSERT);
@@ -28,6 +30,24 @@ static void test_memory_devices_plug_maps_before_the_guest_is_told(void **state)
     assert_true(info.hotplugged && info.hotpluggable);
     assert_int_equal(info.state, DIMM_PLUGGED);
     dimms_expect_log(f, "size;");
+}
+
+static void test_memory_devices_plugs_of_one_turn_are_one_interrupt(void **state)
+{
+    DimmFixture *f = *state;
+
+    dimms_add_memory(f, "m0", BLOCK);
+    dimms_add_memory(f, "m1", BLOCK);
+    dimms_plug(f, "m0", true);
+    dimms_plug(f, "m1", true);
+    dimms_serve(f);
+    assert_int_equal(f->gpes, 1);
+    assert_int_equal(f->mapped_at_gpe, 2);
+    dimms_add_memory(f, "m2", BLOCK);
+    dimms_plug(f, "m2", true);
+    memory_devices_reset(f->md); /* the next kernel walks the sockets by itself */
+    dimms_serve(f);
+    assert_int_equal(f->gpes, 1);
 }
 
 static void test_memory_devices_plug_before_start_is_not_announced(void **state)
@@ -265,6 +285,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_memory_devices_plug_maps_before_the_guest_is_told),
+        TEST(test_memory_devices_plugs_of_one_turn_are_one_interrupt),
         TEST(test_memory_devices_plug_before_start_is_not_announced),
         TEST(test_memory_devices_plug_takes_the_first_that_fits),
         TEST(test_memory_devices_plug_every_refusal_changes_nothing),

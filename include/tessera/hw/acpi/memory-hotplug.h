@@ -79,10 +79,14 @@ void memory_hotplug_set_ops(Device *dev, const MemoryHotplugOps *ops, void *opaq
 /**
  * memory_hotplug_insert() - fills an empty socket (asserted) with a DIMM that is mapped already
  * @base, @size: bytes; @domain: proximity domain
- * @tell: set insert pending and pulse the GPE; false for what is there when the guest starts
+ * @pending: set insert pending, and call memory_hotplug_tell() soon; false for what is there when the
+ *      guest starts
  */
 void memory_hotplug_insert(Device *dev, unsigned slot, uint64_t base, uint64_t size,
-                           uint32_t domain, bool tell);
+                           uint32_t domain, bool pending);
+
+/** memory_hotplug_tell() - pulses the GPE: the guest looks at every socket */
+void memory_hotplug_tell(Device *dev);
 
 /** memory_hotplug_request_remove() - sets remove pending and pulses the GPE */
 void memory_hotplug_request_remove(Device *dev, unsigned slot);
