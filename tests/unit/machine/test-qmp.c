@@ -321,7 +321,7 @@ static void test_events_stand_before_the_answer(void **state)
     assert_text_has(output(q), "\"event\": \"POWERDOWN\"}");
     say(q, "{\"execute\": \"quit\"}");
     assert_text_has(output(q), "\"event\": \"SHUTDOWN\", \"data\": {\"guest\": false, \"reason\": "
-                               "\"host-qmp-quit\"}}");
+                               "\"host-qmp-quit\"}}\r\n{\"return\": {}}\r\n");
 }
 
 static void test_a_signal_is_named_as_the_reason(void **state)
