@@ -51,11 +51,18 @@ static bool has_run(const Machine *machine)
     return machine->run.state != RUN_STATE_PRELAUNCH;
 }
 
-/* The memory is in all the same: the user may know better what the guest does with it. */
-static void warn_of_cost(MemoryDevices *md)
+/*
+ * The memory is in all the same: the user may know better what the guest does with it. Said once, not
+ * for every DIMM from then on.
+ */
+static void warn_of_cost(MemoryDevices *md, const char *id)
 {
-    g_autofree char *warning = memory_devices_memmap_warning(md, 0);
+    g_autofree char *warning = NULL;
+    DimmInfo info;
 
+    if (memory_devices_find(md, id, &info)) {
+        warning = memory_devices_memmap_news(md, info.size);
+    }
     if (warning) {
         fprintf(stderr, "tessera: warning: %s\n", warning);
     }
@@ -77,7 +84,7 @@ static bool add_dimm(Machine *machine, const Keyval *properties, GError **error)
         !memory_devices_plug(md, &request, has_run(machine), error)) {
         return false;
     }
-    warn_of_cost(md);
+    warn_of_cost(md, request.id);
     return true;
 }
 

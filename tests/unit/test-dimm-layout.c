@@ -297,6 +297,15 @@ static void test_dimm_memmap_warning_from_a_quarter_of_boot_ram(void **state)
     assert_non_null(strstr(huge, "cannot work"));
 }
 
+static void test_dimm_memmap_concern_grows_with_what_is_plugged(void **state)
+{
+    assert_int_equal(dimm_memmap_concern(512 * MIB, 0), 0);
+    assert_int_equal(dimm_memmap_concern(512 * MIB, 8 * GIB), 0);
+    assert_int_equal(dimm_memmap_concern(512 * MIB, 8 * GIB + 128 * MIB), 1);
+    assert_int_equal(dimm_memmap_concern(512 * MIB, 32 * GIB - 128 * MIB), 1);
+    assert_int_equal(dimm_memmap_concern(512 * MIB, 32 * GIB), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_dimm_check_base_every_refusal),
         cmocka_unit_test(test_dimm_memmap_cost_is_64_bytes_a_page),
         cmocka_unit_test(test_dimm_memmap_warning_from_a_quarter_of_boot_ram),
+        cmocka_unit_test(test_dimm_memmap_concern_grows_with_what_is_plugged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,14 +192,22 @@ uint64_t dimm_memmap_cost(uint64_t size)
     return size / GUEST_PAGE * GUEST_PAGE_COST;
 }
 
+unsigned dimm_memmap_concern(uint64_t boot_ram, uint64_t plugged)
+{
+    uint64_t cost = dimm_memmap_cost(plugged);
+
+    return (cost > boot_ram / MEMMAP_WARN_PART) + (cost >= boot_ram);
+}
+
 char *dimm_memmap_warning(uint64_t boot_ram, uint64_t plugged, uint64_t size)
 {
+    unsigned concern = dimm_memmap_concern(boot_ram, plugged + size);
     uint64_t cost = dimm_memmap_cost(plugged + size);
     g_autofree char *all = NULL;
     g_autofree char *need = NULL;
     g_autofree char *have = NULL;
 
-    if (cost <= boot_ram / MEMMAP_WARN_PART) {
+    if (concern == 0) {
         return NULL;
     }
     all = size_format(plugged + size);
@@ -209,5 +217,5 @@ char *dimm_memmap_warning(uint64_t boot_ram, uint64_t plugged, uint64_t size)
         "a Linux guest describes %s of plugged memory with %s, which come out of its boot RAM of "
         "%s when it onlines the memory as movable%s; memory_hotplug.memmap_on_memory=1 on its "
         "command line puts them into the new memory itself",
-        all, need, have, cost >= boot_ram ? ": that cannot work" : "");
+        all, need, have, concern > 1 ? ": that cannot work" : "");
 }

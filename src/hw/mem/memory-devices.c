@@ -105,6 +105,16 @@ char *memory_devices_memmap_warning(MemoryDevices *md, uint64_t size)
     return dimm_memmap_warning(md->config.boot_ram, md->plugged, size);
 }
 
+char *memory_devices_memmap_news(MemoryDevices *md, uint64_t size)
+{
+    uint64_t boot_ram = md->config.boot_ram;
+
+    return dimm_memmap_concern(boot_ram, md->plugged) >
+                   dimm_memmap_concern(boot_ram, md->plugged - size)
+               ? memory_devices_memmap_warning(md, 0)
+               : NULL;
+}
+
 /* Coming and going. */
 
 /* How many DIMMs lie below @addr. */

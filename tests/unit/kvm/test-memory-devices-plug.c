@@ -50,6 +50,28 @@ static void test_memory_devices_plugs_of_one_turn_are_one_interrupt(void **state
     assert_int_equal(f->gpes, 1);
 }
 
+static void test_memory_devices_memmap_news_is_told_once(void **state)
+{
+    DimmFixture *f;
+    unsigned told = 0;
+
+    model_kvm_reset();
+    f = dimms_new(80, 256 * MIB, 16 * GIB);
+    for (unsigned i = 0; i < 80; i++) {
+        g_autofree char *id = g_strdup_printf("m%u", i);
+        g_autofree char *news = NULL;
+
+        dimms_add_memory(f, id, BLOCK);
+        dimms_plug(f, id, true);
+        news = memory_devices_memmap_news(f->md, BLOCK);
+        told += news != NULL;
+        /* 33 DIMMs of 128 MiB: 66 MiB of descriptions are more than a quarter. */
+        assert_int_equal(told, i >= 32);
+    }
+    dimms_free(f);
+    model_kvm_reset();
+}
+
 static void test_memory_devices_plug_before_start_is_not_announced(void **state)
 {
     DimmFixture *f = *state;
@@ -286,6 +308,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_memory_devices_plug_maps_before_the_guest_is_told),
         TEST(test_memory_devices_plugs_of_one_turn_are_one_interrupt),
+        cmocka_unit_test(test_memory_devices_memmap_news_is_told_once),
         TEST(test_memory_devices_plug_before_start_is_not_announced),
         TEST(test_memory_devices_plug_takes_the_first_that_fits),
         TEST(test_memory_devices_plug_every_refusal_changes_nothing),

@@ -80,6 +80,12 @@ bool dimm_check_base(const DimmWindow *window, uint64_t base, uint64_t size, uin
 uint64_t dimm_memmap_cost(uint64_t size);
 
 /**
+ * dimm_memmap_concern() - how much of boot RAM the descriptions of @plugged bytes take: 0, not worth
+ * a word; 1, a quarter and more; 2, all of it
+ */
+unsigned dimm_memmap_concern(uint64_t boot_ram, uint64_t plugged);
+
+/**
  * dimm_memmap_warning() - what to tell the user before @size more bytes are plugged, or NULL
  * @boot_ram: bytes; @plugged: bytes plugged already
  *

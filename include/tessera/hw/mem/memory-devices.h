@@ -161,6 +161,12 @@ void memory_devices_set_timeout(MemoryDevices *md, unsigned seconds);
  */
 char *memory_devices_memmap_warning(MemoryDevices *md, uint64_t size);
 
+/**
+ * memory_devices_memmap_news() - the same sentence, if the DIMM of @size bytes that was plugged last
+ * has made it true, or worse than it was
+ */
+char *memory_devices_memmap_news(MemoryDevices *md, uint64_t size);
+
 /** dimm_ost_text() - what an _OST status means for source event @event, in words; never NULL */
 const char *dimm_ost_text(uint32_t event, uint32_t status);
 
