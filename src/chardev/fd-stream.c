@@ -334,6 +334,9 @@ FdStream *fd_stream_new(Chardev *chr, void (*on_hangup)(Chardev *chr))
     stream->source = g_source_new(&stream_funcs, sizeof(StreamSource));
     ((StreamSource *)stream->source)->stream = stream;
     g_source_set_name(stream->source, chr->label);
+    /* Otherwise GLib takes its descriptors out of poll() and back for each dispatch, and wakes itself
+       up for it twice. No handler runs a main loop of its own. */
+    g_source_set_can_recurse(stream->source, TRUE);
     g_source_attach(stream->source, chr->context);
     return stream;
 }
