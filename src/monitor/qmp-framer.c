@@ -12,7 +12,7 @@ struct QmpFramer {
     void (*value)(void *opaque, const char *text, size_t len);
     void (*garbage)(void *opaque, const char *why);
     void *opaque;
-    GByteArray *text;
+    GString *text; /* appended to byte by byte: inline, unlike a GByteArray */
     unsigned depth;
     uint8_t quote; /* ' or " within a string, otherwise 0 */
     bool escaped;  /* the byte before was a backslash in a string */
@@ -28,14 +28,14 @@ QmpFramer *qmp_framer_new(void (*value)(void *opaque, const char *text, size_t l
     f->value = value;
     f->garbage = garbage;
     f->opaque = opaque;
-    f->text = g_byte_array_new();
+    f->text = g_string_new(NULL);
     return f;
 }
 
 void qmp_framer_free(QmpFramer *f)
 {
     if (f) {
-        g_byte_array_unref(f->text);
+        g_string_free(f->text, TRUE);
         g_free(f);
     }
 }
@@ -43,8 +43,8 @@ void qmp_framer_free(QmpFramer *f)
 /* A long command's memory goes back at once: many clients may have sent one once. */
 static void start_over(QmpFramer *f)
 {
-    g_byte_array_unref(f->text);
-    f->text = g_byte_array_new();
+    g_string_free(f->text, TRUE);
+    f->text = g_string_new(NULL);
     f->depth = 0;
     f->quote = 0;
     f->escaped = false;
@@ -61,13 +61,13 @@ static void reject(QmpFramer *f, uint8_t byte, const char *why)
 static void finish(QmpFramer *f)
 {
     f->called = true;
-    f->value(f->opaque, (const char *)f->text->data, f->text->len);
+    f->value(f->opaque, f->text->str, f->text->len);
     start_over(f);
 }
 
 static void keep(QmpFramer *f, uint8_t byte)
 {
-    g_byte_array_append(f->text, &byte, 1);
+    g_string_append_c(f->text, (char)byte);
 }
 
 /* Turns '...' into "...": a " within needs a backslash then, and \' needs none. */

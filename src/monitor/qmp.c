@@ -228,8 +228,9 @@ static char *wrap_integers(const char *text, size_t len)
         } else if (!in_string && g_ascii_isdigit(*p)) { /* a number with a fraction */
             end = p + strspn(p, "0123456789.eE+-");
         }
-        g_string_append_len(out, p, end - p);
-        p = end;
+        while (p < end) {
+            g_string_append_c(out, *p++);
+        }
     }
     return g_string_free(out, FALSE);
 }
