@@ -92,7 +92,8 @@ void rcu_defer(RcuHead *head, void (*fn)(RcuHead *head));
  * rcu_hold_deferred() - keeps deferred calls back until rcu_release_deferred() or rcu_drain()
  *
  * The first deferred call makes liburcu's thread, which then competes with its maker for the
- * processor: a machine's start holds the calls back until its guest runs. Holding does not nest.
+ * processor: a machine's start holds the calls back until its guest runs. Each later one may wake it:
+ * a monitor holds them back until a command is answered. Holding does not nest.
  * Context: any thread.
  */
 void rcu_hold_deferred(void);
