@@ -181,6 +181,15 @@ $(BENCH_TESTS): $B/%: $B/%.o $(BENCH_SUPPORT) $(LIB_OBJS) $B/flags
 # The run loop without the kernel: this one answers the ioctls itself.
 $B/tests/bench/bench-run-loop: private LDFLAGS_ALL += $(KVM_WRAP)
 
+# A machine on the model KVM; the benchmark stands between it and the model, and stamps.
+BENCH_MODEL := $(filter-out %/model-kvm.o %-fixture.o,$(KVM_SUPPORT)) $B/tests/bench/model-kvm.o
+$B/tests/bench/model-kvm.o: $B/tests/unit/kvm/support/model-kvm.o
+	$(Q)objcopy --redefine-sym __wrap_kvm_vm_ioctl=model_kvm_vm_ioctl $< $@
+
+$B/tests/bench/bench-device-add-user: private LDFLAGS_ALL += $(KVM_WRAP)
+$B/tests/bench/bench-device-add-user: private BENCH_SUPPORT += $(BENCH_MODEL)
+$B/tests/bench/bench-device-add-user: $(BENCH_MODEL)
+
 # Their guests, and the bare KVM loop that is measured against: it links nothing but the C library.
 BENCH_PAYLOAD_DIR   := tests/bench/payloads
 BENCH_PAYLOADS      := $(patsubst %.S,$B/%.elf,$(wildcard $(BENCH_PAYLOAD_DIR)/*.S))
@@ -199,13 +208,20 @@ $(BENCH_BARE): $(BENCH_BARE).o $B/flags
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $<
 
-BENCH_BOOT := $B/tests/bench/rig/boot
-$(BENCH_BOOT): $(BENCH_BOOT).o $(BENCH_SUPPORT) $B/flags
+BENCH_RIG := $B/tests/bench/rig/boot $B/tests/bench/rig/hotplug
+$(BENCH_RIG): $B/%: $B/%.o $(BENCH_SUPPORT) $B/flags
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(BENCH_SUPPORT) $(PKG_LIBS)
 
+# The init of a guest that has nothing but it: no sanitizer, no shared library.
+BENCH_INIT := $B/tests/bench/rig/hotplug-init
+$(BENCH_INIT): $B/%: %.c $B/flags
+	$(call say,GUESTCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -static -o $@ $<
+
 .PHONY: bench-programs
-bench-programs: $(BENCH_TESTS) $(PROGRAM) payloads $(BENCH_PAYLOADS) $(BENCH_BARE) $(BENCH_BOOT)
+bench-programs: $(BENCH_TESTS) $(PROGRAM) payloads $(BENCH_PAYLOADS) $(BENCH_BARE) $(BENCH_RIG) $(BENCH_INIT)
 
 .PHONY: bench-run
 bench-run: bench-programs
@@ -218,10 +234,10 @@ bench: deps
 
 .PHONY: bench-rig-run
 bench-rig-run: bench-programs
-	$(Q)$(BENCH_ENV) tests/bench/rig/run
+	$(Q)$(BENCH_ENV) tests/bench/rig/run $(or $(ROUNDS),7) $(BENCHES)
 
 .PHONY: bench-rig
-bench-rig: ## run the benchmarks that boot stock kernels, in the rig (10 minutes and more)
+bench-rig: ## run the benchmarks that boot stock kernels, in the rig (ROUNDS=7; BENCHES='boot hotplug' for some)
 bench-rig: deps
 	+$(Q)$(SUBMAKE) bench-rig-run
 
