@@ -101,6 +101,7 @@ static void print(const Run *runs, unsigned n_runs)
         unsigned n = shown[i] - 1;
         g_autofree char *plain = g_strdup_printf("device_add_%u_us", shown[i]);
         g_autofree char *floor = g_strdup_printf("device_add_floor_%u_us", shown[i]);
+        g_autofree char *to_second = g_strdup_printf("device_add_%u_to_2_ratio", shown[i]);
         g_autofree char *to_first = g_strdup_printf("device_add_%u_to_1_ratio", shown[i]);
         double value = middle(runs->command, n, n_runs);
 
@@ -108,6 +109,9 @@ static void print(const Run *runs, unsigned n_runs)
         bench_print(floor, middle(runs->floor, n, n_runs), "us");
         if (i > 0) {
             bench_print(to_first, value / first, "ratio");
+        }
+        if (i > 1) {
+            bench_print(to_second, value / middle(runs->command, 1, n_runs), "ratio");
         }
     }
 }

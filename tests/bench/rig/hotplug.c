@@ -30,6 +30,7 @@ typedef struct Contender {
     double *command;
     double *online;
     double *floor;
+    double *nothing; /* a command that does nothing: what talking costs */
 } Contender;
 
 typedef struct ConsoleWait {
@@ -90,6 +91,8 @@ static void plug(Contender *c, BenchGuest *guest, BenchQmp *qmp, unsigned n, uns
         bench_guest_fail(guest, c->name, "the memory did not come online");
     }
     c->online[at] = wait.seen - sent;
+    g_usleep(SETTLE_US / 2);
+    c->nothing[at] = command(c, guest, qmp, "{\"execute\": \"query-status\"}\n", NULL);
     printf("# hotplug %s plug %u: floor %.0f us, device_add %.0f us, online %.0f us\n", c->name,
            n + 1, c->floor[at], c->command[at], c->online[at]);
     fflush(stdout);
@@ -112,7 +115,6 @@ static void measure(Contender *c, BenchFloor *floor, unsigned round)
     for (unsigned n = 0; n < PLUGS; n++) {
         c->floor[round * PLUGS + n] = measure_floor(floor);
         plug(c, &guest, &qmp, n, round * PLUGS + n);
-        g_usleep(SETTLE_US / 2);
     }
     bench_qmp_close(&qmp);
     bench_guest_kill(&guest);
@@ -167,6 +169,7 @@ static void print_all(Contender *c, unsigned n)
         print_us("command", c[i].name, c[i].command, n);
         print_us("online", c[i].name, c[i].online, n);
         print_us("floor", c[i].name, c[i].floor, n);
+        print_us("nothing", c[i].name, c[i].nothing, n);
     }
 }
 
@@ -203,6 +206,7 @@ int main(int argc, char *argv[])
         contenders[i].command = g_new(double, rounds * PLUGS);
         contenders[i].online = g_new(double, rounds * PLUGS);
         contenders[i].floor = g_new(double, rounds * PLUGS);
+        contenders[i].nothing = g_new(double, rounds * PLUGS);
     }
     bench_floor_open(&floor);
     for (unsigned round = 0; round < rounds; round++) {
@@ -218,6 +222,7 @@ int main(int argc, char *argv[])
         g_free(contenders[i].command);
         g_free(contenders[i].online);
         g_free(contenders[i].floor);
+        g_free(contenders[i].nothing);
     }
     return 0;
 }
