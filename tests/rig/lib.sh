@@ -68,16 +68,31 @@ type_line() { printf '%s\n' "$1" >&7; }
 # guest_running: is the process still there?
 guest_running() { kill -0 "$guest_pid" 2>/dev/null; }
 
+# stuck WHAT: something did not come in its time; says what, and what the guest's threads are at. On
+# standard error, because callers often take the standard output of what waits.
+stuck()
+{
+    local task
+    {
+        echo "# waited in vain for $1"
+        for task in "/proc/${guest_pid:-none}"/task/*; do
+            echo "# thread $(cat "$task/comm"): $(sed 's/.*) //' "$task/stat" | awk '{ print "state", $1, "user", $12, "system", $13 }')" \
+                "$(cat "$task/wchan")"
+        done
+        tail -n 5 "$serial" | tr -d '\r' | sed 's/^/# console: /'
+    } >&2 2>/dev/null
+}
+
 # wait_for PATTERN SECONDS [COUNT]: until the console shows PATTERN (COUNT times). Each look costs
 # the guest time on the rig's one processor.
 wait_for()
 {
-    local left=$(($2 * 2)) wanted=${3:-1}
+    local end=$((SECONDS + $2)) wanted=${3:-1}
     while [ "$(grep -c -e "$1" "$serial")" -lt "$wanted" ]; do
-        left=$((left - 1))
-        if [ "$left" -le 0 ] || ! guest_running; then
-            [ "$(grep -c -e "$1" "$serial")" -ge "$wanted" ]
-            return
+        if [ "$SECONDS" -ge "$end" ] || ! guest_running; then
+            [ "$(grep -c -e "$1" "$serial")" -lt "$wanted" ] || return 0
+            stuck "'$1' ($wanted times) on the console, $2 s"
+            return 1
         fi
         sleep 0.5
     done
@@ -86,10 +101,9 @@ wait_for()
 # wait_end SECONDS: until the process ends by itself; sets exit_status. Kills it after that time.
 wait_end()
 {
-    local left=$(($1 * 2))
+    local end=$((SECONDS + $1))
     exit_status=timeout
-    while guest_running && [ "$left" -gt 0 ]; do
-        left=$((left - 1))
+    while guest_running && [ "$SECONDS" -lt "$end" ]; do
         sleep 0.5
     done
     if guest_running; then
@@ -202,22 +216,23 @@ check_iomem()
 }
 
 # Every message of level warning or worse, and every complaint of ACPI at any level, must be one
-# that tests/rig/expected-messages explains.
+# that tests/rig/expected-messages explains. check_messages [SECTION [PATTERN-EXPECTED-HERE]]
 check_messages()
 {
-    local complaints
+    local complaints dmesg=${1:-dmesg}
     sed -E '/^#/d; /^$/d; s/[[:space:]]+#.*$//' tests/rig/expected-messages >"$WORK/expected"
-    [ "$(section dmesg | wc -l)" -gt 100 ]
-    verdict $? messages_reported "only $(section dmesg | wc -l) lines of dmesg"
+    [ -z "${2:-}" ] || echo "$2" >>"$WORK/expected"
+    [ "$(section "$dmesg" | wc -l)" -gt 100 ]
+    verdict $? "${dmesg/dmesg/messages}_reported" "only $(section "$dmesg" | wc -l) lines of dmesg"
     complaints=$(
-        section dmesg | awk '
+        section "$dmesg" | awk '
             { level = $0; sub(/^</, "", level); sub(/>.*/, "", level); level = level % 8
               text = $0; sub(/^<[0-9]+>\[[^\]]*\] /, "", text) }
             level <= 4 || text ~ /ACPI (BIOS )?(Error|Warning|Exception|BUG|Bug)|ACPI:.*([Ff]ailed|[Ii]nvalid)|Firmware (Bug|Warn)|WARNING:|Call Trace/ { print text }' |
             grep -v -E -f "$WORK/expected"
     )
     [ -z "$complaints" ]
-    verdict $? messages_clean "$(wc -l <<<"$complaints") unexplained messages"
+    verdict $? "${dmesg/dmesg/messages}_clean" "$(wc -l <<<"$complaints") unexplained messages"
     [ -z "$complaints" ] || sed 's/^/# unexplained: /' <<<"$complaints"
 }
 

@@ -5,7 +5,13 @@
 
 # shellcheck disable=SC2034 # for the scenarios
 monitor_args=(-monitor "unix:$WORK/hmp,server=on,wait=off" -qmp "unix:$WORK/qmp,server=on,wait=off")
-patience=${TESSERA_PATIENCE:-180}        # seconds for whatever should come at once on a quiet machine
+patience=${TESSERA_PATIENCE:-120}        # seconds for whatever should come at once on a quiet machine
+
+# Who has waited in vain once waits less from then on: a scenario in which nothing works comes to its
+# end, and says which answer was the first to be missing.
+late=$WORK/late
+patience() { if [ -e "$late" ]; then echo 5; else echo "$patience"; fi; }
+in_vain() { [ -e "$late" ] || stuck "$1, $patience s"; : >"$late"; }
 
 # --- QMP. Replies go to $reply; events wait in the array events until wait_event takes them.
 
@@ -13,7 +19,12 @@ patience=${TESSERA_PATIENCE:-180}        # seconds for whatever should come at o
 connect()
 {
     local left=$((patience * 5))
-    while [ ! -S "$WORK/$1" ] && [ "$left" -gt 0 ]; do left=$((left - 1)); sleep 0.2; done
+    command -v socat >/dev/null || give_up monitor "there is no socat here"
+    while [ ! -S "$WORK/$1" ]; do
+        left=$((left - 1))
+        [ "$left" -gt 0 ] && guest_running || give_up monitor "no socket $1 after $patience s"
+        sleep 0.2
+    done
     rm -f "$WORK/$1".{in,out}
     mkfifo "$WORK/$1".{in,out}
     socat -t 1 - "UNIX-CONNECT:$WORK/$1" <"$WORK/$1.in" >"$WORK/$1.out" &
@@ -36,9 +47,9 @@ qmp()
 {
     local line arguments=${2:-}
     qmp_id=$((qmp_id + 1))
-    reply="no answer"
+    reply="no answer to $1"
     printf '{"execute": "%s", "arguments": {%s}, "id": %d}\n' "$1" "$arguments" "$qmp_id" >&5
-    while IFS= read -r -t "$patience" line <&6; do
+    while IFS= read -r -t "$(patience)" line <&6; do
         case $line in
         *'"event": '*) events+=("$line") ;;
         *"\"id\": $qmp_id}"*)
@@ -48,6 +59,7 @@ qmp()
             ;;
         esac
     done
+    in_vain "the answer to QMP's $1"
     return 1
 }
 
@@ -55,7 +67,8 @@ qmp()
 # came before it are forgotten.
 wait_event()
 {
-    local end=$((SECONDS + patience)) line i
+    local end line i
+    end=$((SECONDS + $(patience)))
     while true; do
         for i in "${!events[@]}"; do
             event=${events[i]}
@@ -64,8 +77,11 @@ wait_event()
             events=("${events[@]:i + 1}")
             return 0
         done
-        event="no $1 within $patience s"
-        [ "$SECONDS" -lt "$end" ] || return 1
+        event="no $1 with ${2:-anything} within $patience s; there were: ${events[*]}"
+        if [ "$SECONDS" -ge "$end" ]; then
+            in_vain "the event $1 with ${2:-anything}"
+            return 1
+        fi
         IFS= read -r -t 5 line <&6 && [[ $line == *'"event": '* ]] && events+=("$line")
     done
 }
@@ -77,7 +93,7 @@ hmp()
 {
     local line
     printf '%s\nend-of-answer\n' "$1" >&4
-    while IFS= read -r -t "$patience" line <&9; do
+    while IFS= read -r -t "$(patience)" line <&9; do
         [[ $line == *"unknown command: 'end-of-answer'"* ]] && return
         # Not the greeting, and not the lines as they are edited: keys that come early are echoed
         # in front of the prompt.
@@ -87,6 +103,7 @@ hmp()
         *) printf '%s\n' "$line" ;;
         esac
     done
+    in_vain "HMP's answer to $1"
     echo "no answer"
 }
 
@@ -142,6 +159,12 @@ memory=/sys/devices/system/memory
 count() { ls -d $memory/memory[0-9]* | wc -l; }
 online() { cat $memory/memory[0-9]*/state | grep -c '^online'; }
 total() { awk '/^MemTotal/ { print $2 }' /proc/meminfo; }
+# What is in use of the memory that is online as movable, in KiB.
+movable_used()
+{
+    awk '/^Node/ { here = /Movable/ } here && /nr_free_pages|^ *managed/ { n[$1] = $2 }
+         END { print (n["managed"] - n["nr_free_pages"]) * 4 }' /proc/zoneinfo
+}
 # blocks N TAG: until there are N memory blocks and all are online, but no longer than a minute
 blocks()
 {
@@ -160,13 +183,13 @@ EOS
 guest_do()
 {
     type_line "echo '=== $1'; $2; echo '=== end of $1'"
-    wait_for "^=== end of $1" "$patience" && section "$1"
+    wait_for "^=== end of $1" "$(patience)" && section "$1"
 }
 
 # guest_blocks TAG N KIB: the guest has N memory blocks, all online, and MemTotal is KIB.
 guest_blocks()
 {
     type_line "blocks $2 $1"
-    wait_for "^=== end of $1" "$patience" || { not_ok "$1" "the guest does not answer"; return; }
+    wait_for "^=== end of $1" "$(patience)" || { not_ok "$1" "the guest does not answer"; return; }
     equal "$1" "$(section "$1")" "$2 $2 $3"
 }
