@@ -33,8 +33,8 @@ static bool all_answered(MemoryResize *r, unsigned *ret_taken)
 static void finish_growing(MemoryResize *r, unsigned taken)
 {
     memory_resize_finish(r, taken == r->dimms ? MEMORY_RESIZE_COMPLETED
-              : taken > 0       ? MEMORY_RESIZE_PARTIAL
-                                : MEMORY_RESIZE_FAILED);
+                            : taken > 0       ? MEMORY_RESIZE_PARTIAL
+                                              : MEMORY_RESIZE_FAILED);
 }
 
 void memory_resize_step_growing(MemoryResize *r)
@@ -59,7 +59,8 @@ static gboolean on_patience_over(gpointer opaque)
     r->patience = 0;
     if (!all_answered(r, &taken) && !r->reason) {
         r->reason = g_strdup_printf("the guest has not answered for %u s; it may still take the "
-                                    "memory, or not know ACPI memory hotplug", GUEST_PATIENCE_S);
+                                    "memory, or not know ACPI memory hotplug",
+                                    GUEST_PATIENCE_S);
     }
     r->done = taken;
     finish_growing(r, taken);
@@ -85,10 +86,10 @@ static bool plug(MemoryResize *r, const DimmRange *dimm, GError **error)
     ObjectStore *objects = machine_objects(r->machine);
     g_autofree char *id = free_id(r);
     g_autofree char *backend = g_strdup_printf("%s-mem", id);
-    g_autofree char *object = g_strdup_printf("memory-backend-ram,id=%s,size=%" PRIu64, backend,
-                                              dimm->size);
-    g_autofree char *device = g_strdup_printf("pc-dimm,id=%s,memdev=%s,addr=0x%" PRIx64, id,
-                                              backend, dimm->base);
+    g_autofree char *object =
+        g_strdup_printf("memory-backend-ram,id=%s,size=%" PRIu64, backend, dimm->size);
+    g_autofree char *device =
+        g_strdup_printf("pc-dimm,id=%s,memdev=%s,addr=0x%" PRIx64, id, backend, dimm->base);
     g_autoptr(Keyval) properties = keyval_parse(device, "driver", error);
 
     if (!properties || !object_store_add_option(objects, object, error)) {

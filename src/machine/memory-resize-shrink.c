@@ -65,8 +65,8 @@ static GPtrArray *choose(MemoryResize *r, uint64_t less)
     for (guint i = 0; i < list->len; i++) {
         sizes[i] = g_array_index(list, Candidate, i).size;
     }
-    picked = memory_plan_pick(sizes, list->len, memory_devices_summary(memory_resize_devices(r)).block_size,
-                              less, &sum);
+    picked = memory_plan_pick(
+        sizes, list->len, memory_devices_summary(memory_resize_devices(r)).block_size, less, &sum);
     for (guint i = 0; i < picked->len; i++) {
         size_t at = g_array_index(picked, size_t, i);
 
@@ -85,8 +85,8 @@ static void finish_shrinking(MemoryResize *r)
         r->reason = g_strdup_printf("no more DIMMs add up to what is above %s", target);
     }
     memory_resize_finish(r, now <= r->target ? MEMORY_RESIZE_COMPLETED
-              : now < r->start ? MEMORY_RESIZE_PARTIAL
-                               : MEMORY_RESIZE_FAILED);
+                            : now < r->start ? MEMORY_RESIZE_PARTIAL
+                                             : MEMORY_RESIZE_FAILED);
 }
 
 /* Asks for the next DIMM. An error of the request itself (not the guest's) is the first one's. */
@@ -104,7 +104,8 @@ static bool ask_next(MemoryResize *r, GError **error)
         return false;
     }
     r->current = g_strdup(ids->pdata[0]);
-    memory_resize_tell(r, MEMORY_RESIZE_RUNNING, g_strdup_printf("the guest gives '%s' up", r->current));
+    memory_resize_tell(r, MEMORY_RESIZE_RUNNING,
+                       g_strdup_printf("the guest gives '%s' up", r->current));
     return true;
 }
 

@@ -55,8 +55,8 @@ void memory_resize_tell(MemoryResize *r, MemoryResizeState state, char *doing)
     r->doing = doing;
     r->state = state;
     status = status_of(r);
-    machine_emit(r->machine, &(MachineEvent){ .kind = MACHINE_EVENT_MEMORY_RESIZE,
-                                              .resize = &status });
+    machine_emit(r->machine,
+                 &(MachineEvent){ .kind = MACHINE_EVENT_MEMORY_RESIZE, .resize = &status });
 }
 
 void memory_resize_note(MemoryResize *r, const char *id, const char *reason)
@@ -81,7 +81,8 @@ void memory_resize_finish(MemoryResize *r, MemoryResizeState state)
 
     clear_source(&r->patience);
     g_clear_pointer(&r->current, g_free);
-    memory_resize_tell(r, state, g_strdup_printf("the machine has %s%s%s", now, *tail ? "; " : "", tail));
+    memory_resize_tell(r, state,
+                       g_strdup_printf("the machine has %s%s%s", now, *tail ? "; " : "", tail));
 }
 
 /* The way on. */
@@ -237,8 +238,7 @@ bool machine_memory_resize_cancel(Machine *machine, GError **error)
     MemoryResize *r = machine->resize;
 
     if (r->state != MEMORY_RESIZE_RUNNING) {
-        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
-                    "the memory is not being resized");
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "the memory is not being resized");
         return false;
     }
     if (r->current) {
