@@ -4,12 +4,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <cmocka.h>
 
 #include <string.h>
 #include "support/access-fixture.h"
-#include "tessera/util/rcu.h"
 
 #define NONE MEMTXATTRS_NONE
 
@@ -21,13 +19,6 @@ static bool all_ones(const uint8_t *buf, size_t len)
         }
     }
     return true;
-}
-
-static void fill(uint8_t *buf, size_t len, uint8_t first)
-{
-    for (size_t i = 0; i < len; i++) {
-        buf[i] = (uint8_t)(first + 7 * i);
-    }
 }
 
 /* --- Memory --- */
@@ -43,7 +34,7 @@ static void test_address_space_rw_ram_across_tiles(void **state)
 
     access_fixture_add_ram(f, 0x1000, 0x1000);
     MemoryRegion *b = access_fixture_add_ram(f, 0x2000, 0x1000);
-    fill(out, sizeof(out), 3);
+    fill_bytes(out, sizeof(out), 3);
     assert_int_equal(address_space_write(f->as, 0x1000, NONE, out, sizeof(out)), MEMTX_OK);
     assert_int_equal(address_space_read(f->as, 0x1000, NONE, in, sizeof(in)), MEMTX_OK);
     assert_memory_equal(in, out, sizeof(in));
@@ -59,7 +50,7 @@ static void test_address_space_rw_hole_in_the_middle(void **state)
 
     MemoryRegion *b = access_fixture_add_ram(f, 0x2000, 0x1000);
     MemoryRegion *c = access_fixture_add_ram(f, 0x4000, 0x1000);
-    fill(out, sizeof(out), 1);
+    fill_bytes(out, sizeof(out), 1);
     assert_int_equal(address_space_write(f->as, 0x2000, NONE, out, sizeof(out)),
                      MEMTX_DECODE_ERROR);
     assert_memory_equal(access_fixture_host(b), out, 0x1000);
@@ -178,7 +169,7 @@ static void test_address_space_write_rom_leaves_devices_alone(void **state)
     byte_device_init(&d);
     MemoryRegion *ram = access_fixture_add_ram(f, 0, 0x1000);
     access_fixture_add_device(f, 0x1000, 64, &d);
-    fill(buf, sizeof(buf), 5);
+    fill_bytes(buf, sizeof(buf), 5);
     assert_int_equal(address_space_write_rom(f->as, 0, NONE, buf, 0x1040), MEMTX_ERROR);
     assert_memory_equal(access_fixture_host(ram), buf, 0x1000);
     assert_int_equal(d.n_calls, 0);
@@ -228,7 +219,7 @@ static void test_address_space_rw_ram_device_any_length(void **state)
             uint8_t *host = ram_block_host(block);
 
             memset(host, 0xee, 64);
-            fill(out, sizeof(out), (uint8_t)(at * len));
+            fill_bytes(out, sizeof(out), (uint8_t)(at * len));
             assert_int_equal(address_space_write(f->as, 0x1000 + at, NONE, out, len), MEMTX_OK);
             assert_memory_equal(host + at, out, len);
             assert_int_equal(host[at + len], 0xee);
@@ -327,7 +318,7 @@ static void test_address_space_rw_buffer_is_cut_at_tiles(void **state)
     byte_device_init(&a);
     byte_device_init(&b);
     a.ops.valid.unaligned = b.ops.valid.unaligned = true;
-    fill(buf, sizeof(buf), 0x10);
+    fill_bytes(buf, sizeof(buf), 0x10);
     access_fixture_add_device(f, 0x100, 7, &a);
     access_fixture_add_device(f, 0x107, 5, &b);
     assert_int_equal(address_space_write(f->as, 0x100, NONE, buf, 12), MEMTX_OK);
@@ -416,164 +407,6 @@ static void test_address_space_rw_default_sizes(void **state)
     assert_int_equal(address_space_read(f->as, 1, NONE, buf, 1), MEMTX_OK);
     assert_int_equal(address_space_read(f->as, 2, NONE, buf, 4), MEMTX_ERROR);
     assert_true(all_ones(buf, 4));
-}
-
-/* --- Every combination of sizes, against a model that knows bytes only --- */
-
-typedef struct Expected {
-    uint8_t bytes[BYTE_DEVICE_SIZE]; /* the device's, afterwards */
-    uint8_t buf[32];                 /* what is read */
-    MemTxResult result;
-} Expected;
-
-static unsigned declared(unsigned size, unsigned fallback)
-{
-    return size ? size : fallback;
-}
-
-/* A write of [@off, @off + @size) as it arrives: lanes that a widened write did not get are zero. */
-static void model_write(const ByteDevice *d, Expected *e, unsigned off, const uint8_t *buf,
-                        unsigned size)
-{
-    unsigned min = declared(d->ops.impl.min_access_size, 1);
-
-    for (unsigned b = 0; b < BYTE_DEVICE_SIZE; b++) {
-        if (b >= off && b < off + size) {
-            e->bytes[b] = buf[b - off];
-        } else if (d->ops.impl.unaligned) {
-            if (size < min && b >= off && b < off + min) {
-                e->bytes[b] = 0;
-            }
-        } else if (b / min >= off / min && b / min <= (off + size - 1) / min) {
-            e->bytes[b] = 0;
-        }
-    }
-}
-
-static unsigned model_piece(const ByteDevice *d, unsigned off, unsigned len, bool single)
-{
-    static const unsigned sizes[] = { 8, 4, 2, 1 };
-
-    for (unsigned i = 0;; i++) {
-        if (sizes[i] <= len && sizes[i] <= declared(d->ops.valid.max_access_size, 4) &&
-            (single || d->ops.valid.unaligned || off % sizes[i] == 0)) {
-            return sizes[i];
-        }
-    }
-}
-
-static void model_access(const ByteDevice *d, Expected *e, unsigned off, const uint8_t *buf,
-                         unsigned len, bool is_write)
-{
-    bool single = len == 1 || len == 2 || len == 4 || len == 8;
-
-    memcpy(e->bytes, d->bytes, sizeof(e->bytes));
-    e->result = MEMTX_OK;
-    for (unsigned pos = 0, size; pos < len; pos += size) {
-        size = model_piece(d, off + pos, len - pos, single);
-        if (size < declared(d->ops.valid.min_access_size, 1) ||
-            (!d->ops.valid.unaligned && (off + pos) % size)) {
-            e->result |= MEMTX_ERROR;
-            memset(e->buf + pos, 0xff, size);
-        } else if (is_write) {
-            model_write(d, e, off + pos, buf + pos, size);
-        } else {
-            memcpy(e->buf + pos, d->bytes + off + pos, size);
-        }
-    }
-}
-
-static void check_calls(const ByteDevice *d)
-{
-    unsigned min = declared(d->ops.impl.min_access_size, 1);
-    unsigned max = MAX(declared(d->ops.impl.max_access_size, 4), min);
-
-    for (unsigned i = 0; i < d->n_calls; i++) {
-        const ByteDeviceCall *call = &d->calls[i];
-
-        assert_in_range(call->size, min, max);
-        assert_int_equal(call->size & (call->size - 1), 0);
-        assert_true(d->ops.impl.unaligned || call->offset % call->size == 0);
-    }
-}
-
-static void random_sizes(GRand *rand, unsigned *min, unsigned *max)
-{
-    unsigned low = g_rand_int_range(rand, 0, 4);
-
-    *min = 1u << low;
-    *max = 1u << g_rand_int_range(rand, (gint32)low, 4);
-    if (*min == 1 && g_rand_boolean(rand)) {
-        *min = 0;
-    }
-    if (*max == 4 && g_rand_boolean(rand)) {
-        *max = 0;
-    }
-}
-
-static void random_device(GRand *rand, ByteDevice *d)
-{
-    byte_device_init(d);
-    d->ops.endianness = g_rand_boolean(rand) ? DEVICE_BIG_ENDIAN : DEVICE_LITTLE_ENDIAN;
-    random_sizes(rand, &d->ops.valid.min_access_size, &d->ops.valid.max_access_size);
-    random_sizes(rand, &d->ops.impl.min_access_size, &d->ops.impl.max_access_size);
-    d->ops.valid.unaligned = g_rand_boolean(rand);
-    d->ops.impl.unaligned = g_rand_boolean(rand);
-    for (unsigned i = 0; i < BYTE_DEVICE_SIZE; i++) {
-        d->bytes[i] = (uint8_t)g_rand_int(rand);
-    }
-}
-
-static void test_address_space_rw_random_sizes(void **state)
-{
-    AccessFixture *f = *state;
-    GRand *rand = g_rand_new_with_seed(access_fixture_seed());
-    ByteDevice d;
-
-    byte_device_init(&d);
-    access_fixture_add_device(f, 0x1000, BYTE_DEVICE_SIZE, &d);
-    for (unsigned round = 0; round < 50000; round++) {
-        unsigned off = g_rand_int_range(rand, 8, 32);
-        unsigned len = g_rand_boolean(rand) ? 1u << g_rand_int_range(rand, 0, 4)
-                                            : (unsigned)g_rand_int_range(rand, 1, 24);
-        bool is_write = g_rand_boolean(rand);
-        uint8_t buf[32];
-        Expected e;
-        MemTxResult result;
-        bool valid;
-
-        random_device(rand, &d);
-        fill(buf, sizeof(buf), (uint8_t)g_rand_int(rand));
-        model_access(&d, &e, off, buf, len, is_write);
-        valid = address_space_access_valid(f->as, 0x1000 + off, len, is_write, NONE);
-        assert_int_equal(d.n_calls, 0);
-        result = address_space_rw(f->as, 0x1000 + off, NONE, buf, len, is_write);
-        assert_int_equal(result, e.result);
-        assert_int_equal(valid, result == MEMTX_OK);
-        assert_memory_equal(d.bytes, e.bytes, sizeof(e.bytes));
-        if (!is_write) {
-            assert_memory_equal(buf, e.buf, len);
-        }
-        check_calls(&d);
-    }
-    g_rand_free(rand);
-}
-
-static void test_address_space_rw_big_endian_value(void **state)
-{
-    AccessFixture *f = *state;
-    uint8_t out[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
-    ByteDevice d;
-
-    byte_device_init(&d);
-    d.ops.endianness = DEVICE_BIG_ENDIAN;
-    access_fixture_add_device(f, 0, 64, &d);
-    address_space_write(f->as, 0, NONE, out, 4);
-    assert_int_equal(d.calls[0].value, 0x01020304);
-    address_space_write(f->as, 8, NONE, out, 8);
-    assert_true(d.calls[1].value == UINT64_C(0x0102030405060708));
-    address_space_write(f->as, 16, NONE, out, 2);
-    assert_int_equal(d.calls[2].value, 0x0102);
 }
 
 /* --- Writes that wait in a queue --- */
@@ -667,8 +500,6 @@ int main(void)
         T(test_address_space_rw_missing_callback),
         T(test_address_space_rw_accepts_decides),
         T(test_address_space_rw_default_sizes),
-        T(test_address_space_rw_random_sizes),
-        T(test_address_space_rw_big_endian_value),
         T(test_lookup_many_spaces_alternate),
         T(test_lookup_follows_every_edit),
 #undef T

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* RAMBlocks: placement against brute force, order, lookups, resizing, notifiers, lifetime. */
+/* RAMBlocks: order, lookups, resizing, notifiers, lifetime. */
 #include <glib.h>
 #include <pthread.h>
 #include <sched.h>
@@ -8,7 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -17,89 +16,9 @@
 #include <cmocka.h>
 
 #include "../../src/memory/ram-internal.h"
+#include "support/host-mapping.h"
 #include "tessera/util/error.h"
 #include "tessera/util/size.h"
-
-/* Small spaces of 16 cells, one bit a taken cell. */
-#define CELLS 16u
-
-static size_t extents_of(unsigned taken, RAMExtent *ret_extents)
-{
-    size_t n = 0;
-
-    for (unsigned i = 0; i < CELLS; i++) {
-        if (!(taken & (1u << i))) {
-            continue;
-        }
-        if (n > 0 && ret_extents[n - 1].start + ret_extents[n - 1].size == i && i % 3 != 0) {
-            ret_extents[n - 1].size++; /* runs, now and then cut in two neighbours */
-        } else {
-            ret_extents[n++] = (RAMExtent){ i, 1 };
-        }
-    }
-    return n;
-}
-
-/* The rule, word by word: among all aligned starts of gaps, the smallest gap that fits. */
-static bool brute_force(unsigned taken, unsigned size, unsigned align, uint64_t *ret_offset)
-{
-    unsigned best = CELLS + 1;
-
-    for (unsigned i = 0; i < CELLS;) {
-        unsigned end, start;
-
-        if (taken & (1u << i)) {
-            i++;
-            continue;
-        }
-        for (end = i; end < CELLS && !(taken & (1u << end)); end++) {
-        }
-        start = (i + align - 1) / align * align;
-        if (start < end && end - start >= size && end - start < best) {
-            best = end - start;
-            *ret_offset = start;
-        }
-        i = end;
-    }
-    return best <= CELLS;
-}
-
-static void test_find_ram_offset_exhaustive(void **state)
-{
-    RAMExtent extents[CELLS];
-
-    for (unsigned taken = 0; taken < (1u << CELLS); taken++) {
-        size_t n = extents_of(taken, extents);
-
-        for (unsigned align = 1; align <= 4; align *= 2) {
-            for (unsigned size = 1; size <= CELLS; size += 1 + (taken & 1)) {
-                uint64_t want = 99, got = 99;
-                bool want_found = brute_force(taken, size, align, &want);
-                bool found = find_ram_offset(extents, n, size, align, CELLS, &got);
-
-                if (found != want_found || got != want) {
-                    fail_msg("taken 0x%x size %u align %u: %d at %" G_GUINT64_FORMAT
-                             ", not %d at %" G_GUINT64_FORMAT,
-                             taken, size, align, found, got, want_found, want);
-                }
-            }
-        }
-    }
-}
-
-static void test_find_ram_offset_at_the_top(void **state)
-{
-    RAMExtent all_but_some = { 0, UINT64_MAX - 100 };
-    RAMExtent top = { UINT64_MAX - 4095, 4095 };
-    ram_addr_t offset = 1;
-
-    /* Rounding up the end of the first would overflow. */
-    assert_false(find_ram_offset(&all_but_some, 1, 1, RAM_ADDR_ALIGN, UINT64_MAX, &offset));
-    assert_true(find_ram_offset(&top, 1, 1, RAM_ADDR_ALIGN, UINT64_MAX, &offset));
-    assert_int_equal(offset, 0);
-    assert_false(find_ram_offset(&top, 1, UINT64_MAX, RAM_ADDR_ALIGN, UINT64_MAX, &offset));
-    assert_true(find_ram_offset(NULL, 0, UINT64_MAX, RAM_ADDR_ALIGN, UINT64_MAX, &offset));
-}
 
 static int set_up(void **state)
 {
@@ -587,26 +506,6 @@ static void test_ram_block_discard(void **state)
     }
 }
 
-/* The VmFlags of the mapping that begins at @host, as smaps has them. */
-static bool mapping_has_flag(const void *host, const char *flag)
-{
-    g_autofree char *begin = g_strdup_printf("%lx-", (unsigned long)(uintptr_t)host);
-    FILE *file = fopen("/proc/self/smaps", "re");
-    bool here = false, has = false;
-    char line[512];
-
-    assert_non_null(file);
-    while (fgets(line, sizeof(line), file)) {
-        if (g_ascii_isxdigit(line[0]) && strchr(line, '-') && !g_ascii_isupper(line[0])) {
-            here = g_str_has_prefix(line, begin);
-        } else if (here && g_str_has_prefix(line, "VmFlags:")) {
-            has = strstr(line, flag) != NULL;
-        }
-    }
-    fclose(file);
-    return has;
-}
-
 static void test_ram_block_avoid_huge_pages_in_a_part(void **state)
 {
     RAMBlock *block = make(*state, "cut", 8 * MIB);
@@ -615,11 +514,11 @@ static void test_ram_block_avoid_huge_pages_in_a_part(void **state)
     host[0] = 1;
     ram_block_avoid_huge_pages(block, 0, 2 * MIB);
     if (access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0) {
-        assert_true(mapping_has_flag(host, " nh"));
-        assert_false(mapping_has_flag(host + 2 * MIB, " nh"));
+        assert_true(host_mapping_has_flag(host, "nh"));
+        assert_false(host_mapping_has_flag(host + 2 * MIB, "nh"));
         ram_block_avoid_huge_pages(block, 4 * MIB, UINT64_MAX);
-        assert_false(mapping_has_flag(host + 2 * MIB, " nh"));
-        assert_true(mapping_has_flag(host + 4 * MIB, " nh"));
+        assert_false(host_mapping_has_flag(host + 2 * MIB, "nh"));
+        assert_true(host_mapping_has_flag(host + 4 * MIB, "nh"));
     }
     ram_block_avoid_huge_pages(block, UINT64_MAX, 1); /* nothing of the block */
     assert_int_equal(host[0], 1);
@@ -693,8 +592,6 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find_ram_offset_exhaustive),
-        cmocka_unit_test(test_find_ram_offset_at_the_top),
         T(test_ram_block_new_attributes),
         T(test_ram_block_new_gigantic_alignment),
         T(test_ram_block_new_shared_has_a_file),

@@ -34,7 +34,7 @@ static void test_memory_devices_unplug_as_linux_does_it(void **state)
     assert_int_equal(dimms_kvm_slots(f), 0); /* by the write itself */
     slot_ost(f, 0, 3, 0);
     dimms_expect_log(f, "dimm0:requested;ost dimm0 0 3 84;dimm0:guest-offlining;"
-                  "dimm0:ejected;deleted dimm0;size;ost - 0 3 0;");
+                        "dimm0:ejected;deleted dimm0;size;ost - 0 3 0;");
     assert_false(dimms_has(f, "dimm0"));
     assert_true(object_store_del(f->objects, "m0", NULL));
     after = dimms_snapshot(f);
@@ -47,8 +47,8 @@ static void test_memory_devices_unplug_refused_says_why_and_can_be_repeated(void
         uint32_t status;
         const char *words;
     } codes[] = {
-        { 0x80, "does not support" }, { 0x81, "in use" },    { 0x82, "could not free" },
-        { 0x83, "depends" },          { 1, "kernel log" },   { 0xffff, "kernel log" },
+        { 0x80, "does not support" }, { 0x81, "in use" },  { 0x82, "could not free" },
+        { 0x83, "depends" },          { 1, "kernel log" }, { 0xffff, "kernel log" },
     };
     DimmFixture *f = *state;
 

@@ -182,3 +182,10 @@ void dirty_log_note(RAMBlockNotifier *n, RAMBlock *block, uint64_t block_off, ui
     log->len = len;
     log->count++;
 }
+
+void fill_bytes(uint8_t *buf, size_t len, uint8_t first)
+{
+    for (size_t i = 0; i < len; i++) {
+        buf[i] = (uint8_t)(first + 7 * i);
+    }
+}

@@ -53,6 +53,9 @@ void access_fixture_free(AccessFixture *f);
 int access_fixture_setup(void **state);
 int access_fixture_teardown(void **state);
 
+/** fill_bytes() - bytes that differ from their neighbours */
+void fill_bytes(uint8_t *buf, size_t len, uint8_t first);
+
 /* What a RAM block notifier of the dirty kind was told: start it with DIRTY_LOG_INIT. */
 typedef struct DirtyLog {
     RAMBlockNotifier notifier; /* first member */
