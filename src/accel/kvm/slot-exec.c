@@ -172,10 +172,11 @@ static void set_step_error(const KvmSlotStep *step, bool undo, int err, GError *
 {
     bool add = (step->kind == KVM_STEP_ADD) != undo;
     const char *verb = step->kind == KVM_STEP_FLAGS ? "change" : add ? "take" : "delete";
+    bool back = undo && (add || step->kind == KVM_STEP_FLAGS);
 
     error_set_errno(error, err,
                     "KVM did not %s%s memory slot %u (0x%" PRIx64 "-0x%" PRIx64 ", %s)", verb,
-                    undo ? " back" : "", step->slot.id, step->slot.at.gpa,
+                    back ? " back" : "", step->slot.id, step->slot.at.gpa,
                     gpa_item_end(&step->slot.at) - 1, kvm_slot_region_name(&step->slot));
 }
 

@@ -71,16 +71,26 @@ static struct {
     unsigned long fault_request;
     int fault_errno;
     bool fault_later;
+    int (*fault_hook)(unsigned long req);
 } model = { .lock = PTHREAD_MUTEX_INITIALIZER, .api_version = 12, .phys_bits = 46 };
+
+static __thread bool inside;
 
 void model_lock(void)
 {
     pthread_mutex_lock(&model.lock);
+    inside = true;
 }
 
 void model_unlock(void)
 {
+    inside = false;
     pthread_mutex_unlock(&model.lock);
+}
+
+bool model_kvm_inside(void)
+{
+    return inside;
 }
 
 unsigned model_phys_bits(void)
@@ -102,6 +112,7 @@ void model_kvm_reset(void)
     model.fault_at = 0;
     model.fault_request = 0;
     model.faults_hit = 0;
+    model.fault_hook = NULL;
     model_unlock();
 }
 
@@ -200,6 +211,13 @@ void model_kvm_fail_request(unsigned long req)
     model.fault_request = req;
 }
 
+void model_kvm_set_fault_hook(int (*fn)(unsigned long req))
+{
+    model_lock();
+    model.fault_hook = fn;
+    model_unlock();
+}
+
 void model_kvm_no_faults(void)
 {
     model_kvm_fail_nth(0, 0, false);
@@ -251,6 +269,9 @@ static int enter_call(unsigned long req)
     n = GPOINTER_TO_SIZE(g_hash_table_lookup(model.counts, GSIZE_TO_POINTER(req)));
     g_hash_table_insert(model.counts, GSIZE_TO_POINTER(req), GSIZE_TO_POINTER(n + 1));
     model.calls++;
+    if (model.fault_hook) {
+        return model.fault_hook(req);
+    }
     if (model.fault_at == 0 || (model.fault_request != 0 && model.fault_request != req)) {
         return 0;
     }

@@ -46,6 +46,15 @@ unsigned long model_kvm_faults_hit(void);
 /** model_kvm_last_fault() - the request of the last of those */
 unsigned long model_kvm_last_fault(void);
 
+/**
+ * model_kvm_set_fault_hook() - @fn decides on each counted call, with the errno to fail it or 0
+ *
+ * Called with the model's lock held: may call nothing of the model. Replaces model_kvm_fail_nth().
+ */
+void model_kvm_set_fault_hook(int (*fn)(unsigned long req));
+/** model_kvm_inside() - is this thread in the model? Host calls that it makes now are the model's own */
+bool model_kvm_inside(void);
+
 /** model_kvm_calls() - ioctls since model_kvm_reset_counts(), KVM_RUN excepted; failed ones too */
 unsigned long model_kvm_calls(void);
 unsigned long model_kvm_count(unsigned long req);
