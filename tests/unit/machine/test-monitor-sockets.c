@@ -144,7 +144,7 @@ static void test_hmp_half_closed_client_is_answered(void **state)
 
 static void test_hmp_a_line_without_its_end_is_no_command(void **state)
 {
-    static const char *const starts[] = { "", "\x12", "\x16", "half \x12" "c", "half \x16" };
+    static const char *const starts[] = { "", "\022", "\026", "half \022c", "half \026" };
     Fixture *s = *state;
 
     for (size_t i = 0; i < G_N_ELEMENTS(starts); i++) {
