@@ -67,12 +67,13 @@ static void prepare_process(void)
     signal(SIGPIPE, SIG_IGN);
     mallopt(M_ARENA_MAX, 1); /* an arena for each vCPU thread would cost resident memory */
     /*
-     * What one thread allocates, another one frees, and keeps some blocks of each size: for some
-     * hundred changes of the memory map the heap still grows a little. Address space for that is
-     * reserved at once (nothing is resident before it is used), so that the process is as large
-     * after a DIMM has come and gone as before. Blocks of 128 KiB and more go back when freed.
+     * What one thread allocates, another one frees later, and keeps some blocks of each size: while
+     * the memory map changes, the heap would grow and shrink a little. Address space for that is
+     * reserved at once (nothing is resident before it is used) and kept, so that the process is as
+     * large after a DIMM has come and gone as before. Blocks of 128 KiB and more go back when freed.
      */
-    mallopt(M_TOP_PAD, 1 << 20);
+    mallopt(M_TOP_PAD, 8 << 20);
+    mallopt(M_TRIM_THRESHOLD, 16 << 20);
     mallopt(M_MMAP_THRESHOLD, 128 << 10);
     limit_thread_stacks();
 }
