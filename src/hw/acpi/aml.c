@@ -88,11 +88,10 @@ static void add_end_tag(GByteArray *descriptors)
 static void emit_term(GByteArray *out, Aml *term)
 {
     switch (term->form) {
+    case AML_FORM_LIST: /* has no opcode */
     case AML_FORM_PLAIN:
         if (term->opcode)
             emit_opcode(out, term->opcode);
-        __attribute__((fallthrough));
-    case AML_FORM_LIST:
         g_byte_array_append(out, term->body->data, term->body->len);
         break;
     case AML_FORM_BLOCK:
