@@ -13,6 +13,7 @@
 #include "tessera/memory/memory-backend.h"
 #include "tessera/util/event-notifier.h"
 #include "tessera/util/object-store.h"
+#include "tessera/util/worker.h"
 
 /* Requests from any thread, bits of RunControl.requests; the main thread serves the highest first. */
 #define REQUEST_RESET    (1u << 0)
@@ -56,6 +57,11 @@ struct Machine {
     MemoryBackend *ram_backend; /* NULL: anonymous */
     Kvm *kvm;
     CpuModel *cpu_model;
+    Worker *accelerator; /* while the machine is built. Its jobs' results: */
+    bool has_vm;
+    GError *vm_error;
+    GError *cpu_model_error;
+    GError *vcpus_error;
     uint32_t *apic_ids;
     Chardev *serial0;       /* what the serial port writes to */
     ChardevMux *serial_mux; /* owns it; NULL: serial0 is the back end itself */
@@ -72,6 +78,25 @@ struct Machine {
 /** machine_make_serial() - serial.c: opens the back end of the serial port */
 bool machine_make_serial(Machine *machine, GError **error);
 void machine_free_serial(Machine *machine);
+
+/**
+ * accelerator_start() - opens KVM; the VM and the CPU model are made beside the caller (accelerator.c)
+ * accelerator_wait_vm() - until machine->kvm has its VM
+ * accelerator_wait_cpu_model() - until machine->cpu_model is there, too
+ * accelerator_add_vcpus() - makes machine->vcpus and has their state prepared, beside the caller again.
+ *      After accelerator_wait_vm(), with interrupt chips
+ * accelerator_wait_vcpus() - until that is done; the two before have succeeded
+ * accelerator_started() - waits for what is in progress, drops what is not begun; nothing need have
+ *      been started. What was made is the machine's, as before
+ *
+ * Those that wait tell the same error each time they are called. Context: main thread.
+ */
+bool accelerator_start(Machine *machine, GError **error);
+bool accelerator_wait_vm(Machine *machine, GError **error);
+bool accelerator_wait_cpu_model(Machine *machine, GError **error);
+bool accelerator_add_vcpus(Machine *machine, GError **error);
+bool accelerator_wait_vcpus(Machine *machine, GError **error);
+void accelerator_started(Machine *machine);
 
 /** machine_emit() - tells the event handler, if there is one. Main thread */
 void machine_emit(Machine *machine, const MachineEvent *event);

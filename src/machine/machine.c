@@ -19,24 +19,6 @@ static void set_kvm_gsi(void *opaque, unsigned gsi, bool level)
     kvm_set_gsi(opaque, gsi, level);
 }
 
-static bool make_accelerator(Machine *machine, GError **error)
-{
-    KvmConfig config = {
-        .device = machine->config->kvm_device,
-        .identity_map_base = PC_IDENTITY_MAP_BASE,
-        .tss_base = PC_TSS_BASE,
-        .irqchip = true,
-        .irqchip_later = true,
-    };
-
-    machine->kvm = kvm_new(&config, error);
-    if (!machine->kvm) {
-        return false;
-    }
-    machine->cpu_model = cpu_model_new(machine->kvm, machine->config->cpu, error);
-    return machine->cpu_model != NULL;
-}
-
 static bool make_objects(Machine *machine, GError **error)
 {
     ObjectContext context = { .memory = machine->ms };
@@ -92,11 +74,9 @@ static bool make_ram(Machine *machine, GError **error)
     return machine->ram != NULL;
 }
 
-static bool layout(Machine *machine, PcInfo *info, GError **error)
+static bool layout(Machine *machine, unsigned phys_bits, PcInfo *info, GError **error)
 {
     const MachineConfig *config = machine->config;
-    unsigned phys_bits =
-        MIN(kvm_phys_bits(machine->kvm), cpu_model_phys_bits(machine->cpu_model));
 
     machine->apic_ids = g_new0(uint32_t, config->cpus);
     for (unsigned i = 0; i < config->cpus; i++) {
@@ -120,8 +100,6 @@ static bool make_board(Machine *machine, const PcInfo *info, GError **error)
         .ram = machine->ram,
         .objects = machine->objects,
         .serial0 = machine->serial0,
-        .kernel = config->kernel,
-        .initrd = config->initrd,
         .cmdline = config->append,
         .pass_dtb = config->dtb,
     };
@@ -133,35 +111,65 @@ static bool make_board(Machine *machine, const PcInfo *info, GError **error)
     return machine->pc != NULL;
 }
 
-static bool make_vcpus(Machine *machine, GError **error)
+/* Memory slots first, then the chips: see kvm_make_irqchip(). */
+static bool attach_board(Machine *machine, GError **error)
 {
-    AddressSpace *memory = pc_memory(machine->pc);
-    AddressSpace *io = pc_io(machine->pc);
-
-    if (!kvm_attach_memory(machine->kvm, memory, io, error)) {
-        return false;
-    }
-    machine->memory_attached = true;
-    if (!kvm_make_irqchip(machine->kvm, error)) {
-        return false;
-    }
-    machine->vcpus = vcpu_set_new(machine->kvm, machine->cpu_model, machine->config->cpus, memory,
-                                  io, &run_control_vcpu_ops, machine, error);
-    return machine->vcpus != NULL;
+    machine->memory_attached = kvm_attach_memory(machine->kvm, pc_memory(machine->pc),
+                                                 pc_io(machine->pc), error);
+    return machine->memory_attached && kvm_make_irqchip(machine->kvm, error);
 }
 
 /* The first reset: what every later one does too. */
 static bool power_on(Machine *machine, GError **error)
 {
-    return pc_reset(machine->pc, error) &&
+    return pc_reset(machine->pc, error) && accelerator_wait_vcpus(machine, error) &&
            vcpu_set_reset(machine->vcpus, pc_entry(machine->pc), error);
 }
 
-static bool machine_build(Machine *machine, GError **error)
+static bool guest_phys_bits(Machine *machine, unsigned *ret_bits, GError **error)
 {
+    if (!accelerator_wait_cpu_model(machine, error)) {
+        return false;
+    }
+    *ret_bits = MIN(kvm_phys_bits(machine->kvm), cpu_model_phys_bits(machine->cpu_model));
+    return true;
+}
+
+/*
+ * What ends below 4 GiB fits into the addresses of any guest; for anything else their width must be
+ * known. And objects may take long or leave files behind: not for a machine that cannot be.
+ */
+static bool must_know_cpu_model(const MachineConfig *config)
+{
+    return config->ram_size > PC_LOW_RAM_END_MAX || config->memory_slots > 0 ||
+           config->objects->len > 0;
+}
+
+static bool build_board(Machine *machine, GError **error)
+{
+    unsigned phys_bits = 32; /* which every guest has */
     PcInfo info;
 
-    rcu_hold_deferred(); /* until the vCPUs run, or machine_free() drains */
+    if (must_know_cpu_model(machine->config) && !guest_phys_bits(machine, &phys_bits, error)) {
+        return false;
+    }
+    return layout(machine, phys_bits, &info, error) && make_objects(machine, error) &&
+           make_ram(machine, error) && machine_make_serial(machine, error) &&
+           make_board(machine, &info, error);
+}
+
+static bool finish_board(Machine *machine, GError **error)
+{
+    const MachineConfig *config = machine->config;
+    unsigned phys_bits;
+
+    return guest_phys_bits(machine, &phys_bits, error) &&
+           pc_prepare_boot(machine->pc, phys_bits, config->kernel, config->initrd, error);
+}
+
+/* What everything else is told when it is made. */
+static bool make_surroundings(Machine *machine, GError **error)
+{
     machine->clock = virtual_clock_new(NULL);
     machine->resize = memory_resize_new(machine);
     run_control_fill(machine, &machine->control);
@@ -170,29 +178,38 @@ static bool machine_build(Machine *machine, GError **error)
         .clock = machine->clock,
         .control = &machine->control,
     };
-    return run_control_init(machine, error) && make_accelerator(machine, error) &&
-           layout(machine, &info, error) && make_objects(machine, error) &&
-           make_ram(machine, error) && machine_make_serial(machine, error) &&
-           make_board(machine, &info, error) && make_vcpus(machine, error) &&
+    return run_control_init(machine, error);
+}
+
+static bool build_beside_accelerator(Machine *machine, GError **error)
+{
+    rcu_hold_deferred(); /* until the vCPUs run, or machine_free() drains */
+    return make_surroundings(machine, error) && build_board(machine, error) &&
+           accelerator_wait_vm(machine, error) && attach_board(machine, error) &&
+           accelerator_add_vcpus(machine, error) && finish_board(machine, error) &&
            machine_add_devices(machine, error) && power_on(machine, error);
 }
 
 Machine *machine_new(const MachineConfig *config, GError **error)
 {
-    MemorySystem *ms = memory_system_new(error);
-    Machine *machine;
+    Machine *machine = g_new0(Machine, 1);
+    g_autoptr(GError) failure = NULL;
 
-    if (!ms) {
-        return NULL;
-    }
-    machine = g_new0(Machine, 1);
-    machine->ms = ms;
     machine->config = config;
-    if (!machine_build(machine, error)) {
-        machine_free(machine);
+    if (!accelerator_start(machine, error)) {
+        g_free(machine);
         return NULL;
     }
-    return machine;
+    machine->ms = memory_system_new(&failure);
+    if (machine->ms && build_beside_accelerator(machine, &failure)) {
+        return machine;
+    }
+    /* Whatever failed first: without an accelerator nothing else is worth a word. */
+    if (accelerator_wait_cpu_model(machine, error)) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+    }
+    machine_free(machine);
+    return NULL;
 }
 
 void machine_free(Machine *machine)
@@ -200,10 +217,13 @@ void machine_free(Machine *machine)
     if (!machine) {
         return;
     }
+    accelerator_started(machine);
     g_clear_pointer(&machine->resize, memory_resize_free);
     g_clear_pointer(&machine->vcpus, vcpu_set_free);
     /* No vCPU is left to stop: what KVM does not give back goes when its descriptor is closed. */
-    memory_system_set_failed_handler(machine->ms, NULL, NULL);
+    if (machine->ms) {
+        memory_system_set_failed_handler(machine->ms, NULL, NULL);
+    }
     if (machine->memory_attached) {
         kvm_detach_memory(machine->kvm);
     }

@@ -420,6 +420,7 @@ int run_control_main(Machine *machine)
         let_time_go(machine);
         enter_state(machine, RUN_STATE_RUNNING);
     }
+    accelerator_started(machine);
     rcu_release_deferred();
     g_main_loop_run(machine->run.loop);
     return machine->run.status;

@@ -15,15 +15,7 @@ static void flush_coalesced(void *opaque)
 
 bool kvm_attach_memory(Kvm *kvm, AddressSpace *memory, AddressSpace *io, GError **error)
 {
-    g_autofree struct kvm_cpuid2 *cpuid = NULL;
-
     g_assert(!kvm->ms);
-    if (kvm->caps.phys_bits == 0) { /* the slots' limit; known already where a CPU model was made */
-        cpuid = kvm_get_supported_cpuid(kvm, error);
-        if (!cpuid) {
-            return false;
-        }
-    }
     kvm->ms = address_space_system(memory);
     kvm->memory = memory;
     kvm->io = io;

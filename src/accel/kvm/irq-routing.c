@@ -93,7 +93,8 @@ bool kvm_make_irqchip(Kvm *kvm, GError **error)
         error_set_errno(error, -ret, "KVM does not make a PIT");
         return false;
     }
-    return set_routing(kvm, error) && remember_reset_state(kvm, error);
+    kvm->irqchip_made = set_routing(kvm, error) && remember_reset_state(kvm, error);
+    return kvm->irqchip_made;
 }
 
 bool kvm_reset_irqchip(Kvm *kvm, GError **error)
@@ -125,8 +126,7 @@ void kvm_set_gsi(Kvm *kvm, unsigned gsi, bool level)
     struct kvm_irq_level line = { .irq = gsi, .level = level };
 
     log_item(LOG_IRQ, "GSI %u %s", gsi, level ? "up" : "down");
-    /* Refused only without interrupt chips: then there is nobody to hear it. */
-    if (kvm->irqchip) {
+    if (kvm->irqchip_made) {
         kvm_vm_ioctl(kvm, KVM_IRQ_LINE, &line);
     }
 }

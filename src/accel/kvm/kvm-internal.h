@@ -96,7 +96,6 @@ uint64_t kvm_coalesced_drain(Kvm *kvm, AddressSpace *memory, AddressSpace *io);
 
 /* Values found when the VM was made. */
 typedef struct KvmCaps {
-    unsigned phys_bits;      /* guest-physical address bits; 0: not asked yet */
     unsigned max_vcpus;
     unsigned max_vcpu_id;    /* APIC ids below this */
     unsigned nr_slots;       /* slot ids below this */
@@ -109,6 +108,17 @@ typedef struct KvmCaps {
     bool kvmclock_ctrl;
     bool slot_zap_all_off;   /* a deleted slot does not drop every mapping */
 } KvmCaps;
+
+/* Guest-physical addresses have at least and at most so many bits. */
+#define KVM_PHYS_BITS_MIN 32
+#define KVM_PHYS_BITS_MAX 52
+
+/* What KVM_GET_SUPPORTED_CPUID says, asked once; @lock is a leaf. */
+typedef struct KvmSupported {
+    pthread_mutex_t lock;
+    struct kvm_cpuid2 *table; /* NULL: not asked yet; then constant, as @phys_bits */
+    unsigned phys_bits;
+} KvmSupported;
 
 typedef struct KvmSlots KvmSlots;         /* slots.c */
 typedef struct KvmIoeventfds KvmIoeventfds; /* ioeventfd.c */
@@ -125,8 +135,10 @@ struct Kvm {
     int system_fd;
     int vm_fd; /* -1 until the VM is made */
     KvmCaps caps;
+    KvmSupported supported;
     KvmTrace trace;
-    bool irqchip;
+    bool irqchip;       /* the VM has interrupt chips, or will have */
+    bool irqchip_made;  /* and there they are */
     MemorySystem *ms; /* of the spaces that are attached, else NULL */
     AddressSpace *memory;
     AddressSpace *io;
@@ -167,8 +179,8 @@ bool kvm_read_caps(Kvm *kvm, GError **error);
 /**
  * kvm_get_supported_cpuid() - KVM_GET_SUPPORTED_CPUID, with as many entries as it takes
  *
- * Notes kvm->caps.phys_bits. The kernel executes each leaf for it, 0.3 ms where CPUID is emulated:
- * a start asks once, for its CPU model. Returns: owned by the caller.
+ * The kernel executes each leaf for it, 0.3 ms where CPUID is emulated: it is asked once. Who comes
+ * meanwhile waits. Context: any thread. Returns: a copy, owned by the caller.
  */
 struct kvm_cpuid2 *kvm_get_supported_cpuid(Kvm *kvm, GError **error);
 

@@ -2,6 +2,7 @@
 /* Opening KVM: what must be there, and the sentence for the user when it is not. */
 #include "kvm-internal.h"
 
+#include "cpuid-internal.h"
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -243,13 +244,13 @@ static unsigned phys_bits(const struct kvm_cpuid2 *cpuid)
     if (__get_cpuid(0x80000008, &a, &b, &c, &d) && (a & 0xff) != 0) {
         bits = MIN(bits, a & 0xff);
     }
-    return CLAMP(bits, 32, 52);
+    return CLAMP(bits, KVM_PHYS_BITS_MIN, KVM_PHYS_BITS_MAX);
 }
 
 /* Today's processors have 60 to 80 entries. */
 enum { CPUID_ENTRIES_START = 128, CPUID_ENTRIES_MAX = 4096 };
 
-struct kvm_cpuid2 *kvm_get_supported_cpuid(Kvm *kvm, GError **error)
+static struct kvm_cpuid2 *ask_supported_cpuid(Kvm *kvm, GError **error)
 {
     int ret = -E2BIG;
 
@@ -260,12 +261,27 @@ struct kvm_cpuid2 *kvm_get_supported_cpuid(Kvm *kvm, GError **error)
         cpuid->nent = n;
         ret = kvm_system_ioctl(kvm, KVM_GET_SUPPORTED_CPUID, cpuid);
         if (ret >= 0) {
-            kvm->caps.phys_bits = phys_bits(cpuid);
             return g_steal_pointer(&cpuid);
         }
     }
     error_set_errno(error, -ret, "KVM does not tell which CPUID it supports");
     return NULL;
+}
+
+struct kvm_cpuid2 *kvm_get_supported_cpuid(Kvm *kvm, GError **error)
+{
+    struct kvm_cpuid2 *copy = NULL;
+
+    pthread_mutex_lock(&kvm->supported.lock);
+    if (!kvm->supported.table) {
+        kvm->supported.table = ask_supported_cpuid(kvm, error);
+        kvm->supported.phys_bits = kvm->supported.table ? phys_bits(kvm->supported.table) : 0;
+    }
+    if (kvm->supported.table) {
+        copy = cpuid_table_copy(kvm->supported.table, 0);
+    }
+    pthread_mutex_unlock(&kvm->supported.lock);
+    return copy;
 }
 
 static unsigned cap_or(Kvm *kvm, int cap, unsigned fallback)

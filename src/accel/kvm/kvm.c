@@ -80,7 +80,7 @@ static bool place_kernel_pages(Kvm *kvm, const KvmConfig *config, GError **error
     return true;
 }
 
-Kvm *kvm_new(const KvmConfig *config, GError **error)
+Kvm *kvm_open(const KvmConfig *config, GError **error)
 {
     const char *device = config->device ? config->device : "/dev/kvm";
     Kvm *kvm = g_new0(Kvm, 1);
@@ -89,13 +89,32 @@ Kvm *kvm_new(const KvmConfig *config, GError **error)
     kvm->vm_fd = -1;
     kvm->irqchip = config->irqchip;
     pthread_mutex_init(&kvm->ring.lock, NULL);
-    if (!kvm_open_device(kvm, device, error) || !create_vm(kvm, error) ||
-        !kvm_read_caps(kvm, error) || !place_kernel_pages(kvm, config, error) ||
-        (kvm->irqchip && !config->irqchip_later && !kvm_make_irqchip(kvm, error))) {
+    pthread_mutex_init(&kvm->supported.lock, NULL);
+    if (!kvm_open_device(kvm, device, error)) {
         kvm_free(kvm);
         return NULL;
     }
+    return kvm;
+}
+
+bool kvm_make_vm(Kvm *kvm, const KvmConfig *config, GError **error)
+{
+    if (!create_vm(kvm, error) || !kvm_read_caps(kvm, error) ||
+        !place_kernel_pages(kvm, config, error)) {
+        return false;
+    }
     disable_slot_zap_all(kvm);
+    return true;
+}
+
+Kvm *kvm_new(const KvmConfig *config, GError **error)
+{
+    Kvm *kvm = kvm_open(config, error);
+
+    if (kvm && (!kvm_make_vm(kvm, config, error) ||
+                (config->irqchip && !kvm_make_irqchip(kvm, error)))) {
+        g_clear_pointer(&kvm, kvm_free);
+    }
     return kvm;
 }
 
@@ -111,17 +130,17 @@ void kvm_free(Kvm *kvm)
     if (kvm->system_fd >= 0) {
         close(kvm->system_fd);
     }
+    g_free(kvm->supported.table);
+    pthread_mutex_destroy(&kvm->supported.lock);
     pthread_mutex_destroy(&kvm->ring.lock);
     g_free(kvm);
 }
 
 unsigned kvm_phys_bits(Kvm *kvm)
 {
-    if (kvm->caps.phys_bits == 0) {
-        g_free(kvm_get_supported_cpuid(kvm, NULL));
-    }
+    g_free(kvm_get_supported_cpuid(kvm, NULL));
     /* A kernel that does not tell refuses the CPU model too: no guest runs with this. */
-    return kvm->caps.phys_bits ? kvm->caps.phys_bits : 32;
+    return kvm->supported.table ? kvm->supported.phys_bits : KVM_PHYS_BITS_MIN;
 }
 
 unsigned kvm_max_vcpus(const Kvm *kvm)

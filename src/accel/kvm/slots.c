@@ -226,16 +226,17 @@ static void collect_diff(MemoryDiffKind kind, const MemoryRegionSection *section
 
 static bool check_width(const KvmSlots *s, const GArray *adds, GError **error)
 {
-    unsigned bits = s->kvm->caps.phys_bits;
-
     for (guint i = 0; i < adds->len; i++) {
         const KvmTile *tile = &g_array_index(adds, TileChange, i).tile;
+        uint64_t last = gpa_item_end(&tile->at) - 1;
+        /* Right at a start the kernel may still be answering: who has little RAM need not wait. */
+        unsigned bits = last >> KVM_PHYS_BITS_MIN ? kvm_phys_bits(s->kvm) : KVM_PHYS_BITS_MIN;
 
-        if ((gpa_item_end(&tile->at) - 1) >> bits) {
+        if (last >> bits) {
             g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_LIMIT,
                         "memory region \"%s\" at 0x%" PRIx64 "-0x%" PRIx64 " ends above 0x%" PRIx64
                         ", the last of this host's %u physical address bits",
-                        memory_region_name(tile->mr), tile->at.gpa, gpa_item_end(&tile->at) - 1,
+                        memory_region_name(tile->mr), tile->at.gpa, last,
                         (uint64_t)(1ULL << bits) - 1, bits);
             return false;
         }

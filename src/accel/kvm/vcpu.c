@@ -54,7 +54,7 @@ static bool vcpu_start_thread(Vcpu *vcpu, GError **error)
     return true;
 }
 
-static bool vcpu_build(Vcpu *vcpu, const CpuModel *model, GError **error)
+static bool vcpu_build(Vcpu *vcpu, GError **error)
 {
     VcpuSet *set = vcpu->set;
 
@@ -64,7 +64,12 @@ static bool vcpu_build(Vcpu *vcpu, const CpuModel *model, GError **error)
         error_set_errno(error, -vcpu->fd, "cannot create vCPU %u", vcpu->index);
         return false;
     }
-    if (!vcpu_map_run(vcpu, error) || !vcpu_set_cpuid(vcpu, model, error)) {
+    return vcpu_map_run(vcpu, error);
+}
+
+static bool vcpu_prepare(Vcpu *vcpu, const CpuModel *model, GError **error)
+{
+    if (!vcpu_set_cpuid(vcpu, model, error)) {
         return false;
     }
     vcpu->power_on = vcpu_snapshot_take(vcpu, error);
@@ -160,8 +165,8 @@ static void set_coalesced_ring(VcpuSet *set)
     }
 }
 
-VcpuSet *vcpu_set_new(Kvm *kvm, const CpuModel *model, unsigned count, AddressSpace *memory,
-                      AddressSpace *io, const VcpuOps *ops, void *opaque, GError **error)
+VcpuSet *vcpu_set_create(Kvm *kvm, unsigned count, AddressSpace *memory, AddressSpace *io,
+                         const VcpuOps *ops, void *opaque, GError **error)
 {
     VcpuSet *set;
 
@@ -171,18 +176,43 @@ VcpuSet *vcpu_set_new(Kvm *kvm, const CpuModel *model, unsigned count, AddressSp
     }
     set = vcpu_set_alloc(kvm, count, memory, io, ops, opaque);
     for (unsigned i = 0; i < count; i++) {
-        if (!vcpu_build(set->vcpus[i], model, error)) {
+        if (!vcpu_build(set->vcpus[i], error)) {
             vcpu_set_free(set);
             return NULL;
         }
     }
     set_coalesced_ring(set);
     kvm_set_park_ops(kvm, &park_ops, set);
-    for (unsigned i = 0; i < count; i++) {
+    return set;
+}
+
+bool vcpu_set_start_threads(VcpuSet *set, GError **error)
+{
+    for (unsigned i = 0; i < set->count; i++) {
         if (!vcpu_start_thread(set->vcpus[i], error)) {
-            vcpu_set_free(set);
-            return NULL;
+            return false;
         }
+    }
+    return true;
+}
+
+bool vcpu_set_prepare(VcpuSet *set, const CpuModel *model, GError **error)
+{
+    for (unsigned i = 0; i < set->count; i++) {
+        if (!vcpu_prepare(set->vcpus[i], model, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+VcpuSet *vcpu_set_new(Kvm *kvm, const CpuModel *model, unsigned count, AddressSpace *memory,
+                      AddressSpace *io, const VcpuOps *ops, void *opaque, GError **error)
+{
+    VcpuSet *set = vcpu_set_create(kvm, count, memory, io, ops, opaque, error);
+
+    if (set && (!vcpu_set_prepare(set, model, error) || !vcpu_set_start_threads(set, error))) {
+        g_clear_pointer(&set, vcpu_set_free);
     }
     return set;
 }

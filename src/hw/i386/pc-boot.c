@@ -37,13 +37,15 @@ static void build_memory_sockets(Aml *body, const PcInfo *info, void *opaque)
     memory_hotplug_build_aml(body, PC_PORT_MEMORY_HOTPLUG, info->memory_slots);
 }
 
-bool pc_boot_prepare(Pc *pc, const char *kernel, const char *initrd, GError **error)
+bool pc_prepare_boot(Pc *pc, unsigned phys_bits, const char *kernel, const char *initrd,
+                     GError **error)
 {
     static const PcAcpiSsdt ssdts[] = {
         { .table_id = "TESSMEM", .build = build_memory_sockets },
     };
     size_t n_ssdts = pc->info.memory_slots > 0 ? G_N_ELEMENTS(ssdts) : 0;
 
+    pc->info.phys_bits = phys_bits;
     if (!pc_acpi_build(&pc->info, ssdts, n_ssdts, &pc->acpi, error)) {
         return false;
     }

@@ -56,8 +56,6 @@ void pc_devices_destroy(Pc *pc);
 
 /* pc-boot.c */
 
-/** pc_boot_prepare() - builds the tables, opens @kernel and plans where everything goes */
-bool pc_boot_prepare(Pc *pc, const char *kernel, const char *initrd, GError **error);
 /** pc_boot_load() - writes tables and kernel into guest memory. vCPUs are paused */
 bool pc_boot_load(Pc *pc, GError **error);
 

@@ -98,12 +98,7 @@ static bool make_memory(Pc *pc, GError **error)
     }
     ram_block_avoid_huge_pages(pc->ram, 0, CUT_UP_RAM);
     make_regions(pc);
-    if (!place_regions(pc, error)) {
-        return false;
-    }
-    pc->memory = address_space_new(ms, pc->regions[PC_REGION_SYSTEM], "memory", error);
-    pc->io = pc->memory ? address_space_new(ms, pc->regions[PC_REGION_IO], "I/O", error) : NULL;
-    return pc->io != NULL;
+    return place_regions(pc, error);
 }
 
 /* Takes the tree apart from the root, so that every region is in no container when it goes. */
@@ -127,7 +122,7 @@ static void destroy_memory(Pc *pc)
     ram_block_unref(pc->ram);
 }
 
-/* One transaction: the views are rendered once, not once for each device. */
+/* One transaction, and the spaces after it: the views are rendered once, not once for each device. */
 static bool make_board(Pc *pc, GError **error)
 {
     memory_region_transaction_begin(pc->context.ms);
@@ -135,7 +130,14 @@ static bool make_board(Pc *pc, GError **error)
         memory_region_transaction_abort(pc->context.ms);
         return false;
     }
-    return memory_region_transaction_commit(pc->context.ms, error);
+    if (!memory_region_transaction_commit(pc->context.ms, error)) {
+        return false;
+    }
+    pc->memory =
+        address_space_new(pc->context.ms, pc->regions[PC_REGION_SYSTEM], "memory", error);
+    pc->io = pc->memory ? address_space_new(pc->context.ms, pc->regions[PC_REGION_IO], "I/O", error)
+                        : NULL;
+    return pc->io != NULL;
 }
 
 static bool make_memory_devices(Pc *pc, GError **error)
@@ -174,8 +176,7 @@ Pc *pc_new(const PcConfig *config, GError **error)
     pc->pass_dtb = config->pass_dtb;
     pc->ram = ram_block_ref(config->ram);
     pc->devices = g_ptr_array_new();
-    if (!make_memory(pc, error) || !make_board(pc, error) || !make_memory_devices(pc, error) ||
-        !pc_boot_prepare(pc, config->kernel, config->initrd, error)) {
+    if (!make_memory(pc, error) || !make_board(pc, error) || !make_memory_devices(pc, error)) {
         pc_free(pc);
         return NULL;
     }

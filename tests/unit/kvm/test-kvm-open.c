@@ -310,19 +310,19 @@ static void test_kvm_resume_clock_sets_the_time_of_the_pause(void **state)
 static void test_kvm_make_irqchip_later(void **state)
 {
     g_autoptr(GError) error = NULL;
-    KvmConfig later = config;
     struct kvm_irqchip chip = { .chip_id = 0 };
     Kvm *kvm;
 
-    later.irqchip_later = true;
-    kvm = kvm_new(&later, &error);
+    kvm = kvm_open(&config, &error);
     assert_non_null(kvm);
+    assert_true(kvm_make_vm(kvm, &config, &error));
     assert_int_equal(kvm_vm_ioctl(kvm, KVM_GET_IRQCHIP, &chip), -ENXIO);
     kvm_set_gsi(kvm, 4, true); /* nobody hears it */
     for (unsigned n = 1; n <= 7; n++) {
         g_autoptr(GError) refused = NULL;
-        Kvm *other = kvm_new(&later, &error);
+        Kvm *other = kvm_open(&config, &error);
 
+        assert_true(kvm_make_vm(other, &config, &error));
         model_kvm_fail_nth(n, EIO, false);
         assert_false(kvm_make_irqchip(other, &refused));
         assert_non_null(refused);

@@ -45,6 +45,24 @@ static int set_up(void **state)
     return 0;
 }
 
+/* Nothing that must wait for the accelerator: it starts while the board is built. */
+static void make_small(MachineConfig *config)
+{
+    config->ram_size = 64ULL << 20;
+    config->memory_slots = 0;
+    config->maxmem = 0;
+    g_ptr_array_set_size(config->objects, 0);
+    g_clear_pointer(&config->memory_backend, g_free);
+}
+
+static int set_up_small(void **state)
+{
+    int ret = set_up(state);
+
+    make_small(((Start *)*state)->config);
+    return ret;
+}
+
 static int tear_down(void **state)
 {
     Start *start = *state;
@@ -154,6 +172,67 @@ static void test_start_after_failed_ones(void **state)
     assert_int_equal(ioctls_of_a_start(*state), total);
 }
 
+/* --- The accelerator starts beside the board: which of their errors is told does not depend on who
+ * was first. */
+
+static void assert_no_start(Start *start, const char *words)
+{
+    g_autoptr(GError) error = NULL;
+    unsigned descriptors = open_descriptors();
+
+    assert_null(machine_new(start->config, &error));
+    if (!error || !strstr(error->message, words)) {
+        fail_msg("not '%s' but '%s'", words, error ? error->message : "no error");
+    }
+    model_kvm_reset();
+    assert_int_equal(open_descriptors(), descriptors);
+}
+
+static void test_start_tells_the_accelerators_error_first(void **state)
+{
+    Start *start = *state;
+    g_autofree char *kernel = start->config->kernel;
+
+    start->config->kernel = g_strdup("/nonexistent/kernel");
+    for (int i = 0; i < 2; i++) {
+        model_kvm_fail_request(KVM_CREATE_VM);
+        model_kvm_fail_nth(1, EBUSY, false);
+        assert_no_start(start, "KVM is busy");
+        model_kvm_fail_request(KVM_GET_SUPPORTED_CPUID);
+        model_kvm_fail_nth(1, EIO, true);
+        assert_no_start(start, "CPUID it supports");
+        assert_no_start(start, "/nonexistent/kernel");
+        make_small(start->config);
+    }
+    g_ptr_array_add(start->config->serials, g_strdup("null"));
+    model_kvm_fail_request(KVM_CREATE_VM);
+    model_kvm_fail_nth(1, ENOMEM, false);
+    assert_no_start(start, "virtual machine");
+    assert_no_start(start, "one serial port");
+    g_free(start->config->kernel);
+    start->config->kernel = g_steal_pointer(&kernel);
+}
+
+static void test_start_vcpus_cannot_be_prepared(void **state)
+{
+    model_kvm_fail_request(KVM_SET_CPUID2);
+    model_kvm_fail_nth(2, EINVAL, false);
+    assert_no_start(*state, "vCPU 1: KVM_SET_CPUID2");
+}
+
+static void test_start_guest_has_fewer_address_bits(void **state)
+{
+    Start *start = *state;
+
+    start->config->maxmem = 16ULL << 30;
+    model_kvm_set_phys_bits(34);
+    assert_no_start(start, "34 address bits");
+    make_small(start->config);
+    start->config->ram_size = 20ULL << 30;
+    model_kvm_set_phys_bits(34);
+    assert_no_start(start, "34 address bits");
+}
+
 /* --- A reset that fails stops the machine with the reason; the next one brings it back. */
 
 static void reset_with_fault(Start *start, Machine *machine, unsigned long n, bool all_later)
@@ -199,11 +278,19 @@ static void test_reset_with_each_ioctl_failing(void **state)
 
 int main(void)
 {
+#define OF_A_SMALL_MACHINE(fn) { #fn "_small", fn, set_up_small, tear_down, NULL }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_start_with_each_ioctl_failing_once, set_up, tear_down),
+        OF_A_SMALL_MACHINE(test_start_with_each_ioctl_failing_once),
         cmocka_unit_test_setup_teardown(test_start_with_all_ioctls_failing_from_each_on, set_up,
                                         tear_down),
+        OF_A_SMALL_MACHINE(test_start_with_all_ioctls_failing_from_each_on),
         cmocka_unit_test_setup_teardown(test_start_after_failed_ones, set_up, tear_down),
+        OF_A_SMALL_MACHINE(test_start_after_failed_ones),
+        cmocka_unit_test_setup_teardown(test_start_tells_the_accelerators_error_first, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_start_vcpus_cannot_be_prepared, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_start_guest_has_fewer_address_bits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reset_with_each_ioctl_failing, set_up, tear_down),
     };
 

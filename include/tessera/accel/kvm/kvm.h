@@ -14,22 +14,31 @@ typedef struct Kvm Kvm;
  * @identity_map_base, @tss_base: guest-physical pages that the kernel needs on some hosts
  *      (KVM_SET_IDENTITY_MAP_ADDR, KVM_SET_TSS_ADDR: 1 and 3 pages), board's choice
  * @irqchip: in-kernel PICs, IOAPIC, local APICs and PIT
- * @irqchip_later: not made by kvm_new() but by kvm_make_irqchip()
  */
 typedef struct KvmConfig {
     const char *device;
     hwaddr identity_map_base;
     hwaddr tss_base;
     bool irqchip;
-    bool irqchip_later;
 } KvmConfig;
 
 /**
- * kvm_new() - opens the device, checks API version and capabilities, creates the VM and its chips
+ * kvm_open() - opens the device and checks its API version; there is no VM yet
  *
  * Errors say in the first line that KVM is missing or not permitted, why, and what to do.
  * Not freed before the vCPUs (vcpu.h) are.
  */
+Kvm *kvm_open(const KvmConfig *config, GError **error);
+
+/**
+ * kvm_make_vm() - creates the VM, without its chips, and checks its capabilities
+ *
+ * Once, with the configuration that @kvm was opened with. Nothing but kvm_set_gsi(), which is not
+ * heard yet, and kvm_phys_bits() may be called before and meanwhile. Context: any one thread.
+ */
+bool kvm_make_vm(Kvm *kvm, const KvmConfig *config, GError **error);
+
+/** kvm_new() - kvm_open(), kvm_make_vm(), and kvm_make_irqchip() for @irqchip */
 Kvm *kvm_new(const KvmConfig *config, GError **error);
 void kvm_free(Kvm *kvm);
 
@@ -41,7 +50,7 @@ bool kvm_attach_memory(Kvm *kvm, AddressSpace *memory, AddressSpace *io, GError 
 void kvm_detach_memory(Kvm *kvm);
 
 /**
- * kvm_make_irqchip() - makes the chips of a VM with @irqchip_later; before the first vCPU, and once
+ * kvm_make_irqchip() - makes the chips of a VM with @irqchip; before the first vCPU, and once
  *
  * Best after kvm_attach_memory(): the chips leave work for the kernel's grace periods behind, and each
  * slot that is set soon after them waits for it, milliseconds where a VM's first slots take 0.2.
@@ -49,7 +58,12 @@ void kvm_detach_memory(Kvm *kvm);
  */
 bool kvm_make_irqchip(Kvm *kvm, GError **error);
 
-/** kvm_phys_bits() - guest-physical address bits usable: min(host's, CPUID 0x80000008 EAX[7:0]) */
+/**
+ * kvm_phys_bits() - guest-physical address bits usable: min(host's, CPUID 0x80000008 EAX[7:0]);
+ * 32 to 52
+ *
+ * Waits for the kernel's answer, 0.3 ms where that is slow, the first time. Context: any thread.
+ */
 unsigned kvm_phys_bits(Kvm *kvm);
 unsigned kvm_max_vcpus(const Kvm *kvm);
 unsigned kvm_max_slots(const Kvm *kvm);

@@ -48,12 +48,32 @@ unsigned cpu_model_phys_bits(const CpuModel *model);
 void cpu_model_print_features(Kvm *kvm, GString *out);
 
 /**
- * vcpu_set_new() - creates @count vCPUs (1 or more) with CPUID and threads; all are paused
+ * vcpu_set_create() - creates @count vCPUs (1 or more); all are paused
  * @memory, @io: where MMIO and port accesses go
  * @ops, @opaque: see struct VcpuOps; must outlive the set
  *
- * APIC ids: vcpu_apic_id(). Errors: count beyond what the kernel allows (names the maximum).
+ * After kvm_make_irqchip(), if the VM has chips. APIC ids: vcpu_apic_id(). Errors: count beyond what
+ * the kernel allows (names the maximum).
  */
+VcpuSet *vcpu_set_create(Kvm *kvm, unsigned count, AddressSpace *memory, AddressSpace *io,
+                         const VcpuOps *ops, void *opaque, GError **error);
+
+/**
+ * vcpu_set_prepare() - gives the vCPUs their CPUID and remembers their state at power-on; once, before
+ * the first vcpu_set_reset()
+ *
+ * Context: any one thread; meanwhile nobody may look at registers, reset or resume. An error leaves
+ * a set that can only be freed.
+ */
+bool vcpu_set_prepare(VcpuSet *set, const CpuModel *model, GError **error);
+
+/**
+ * vcpu_set_start_threads() - once, before the first vcpu_set_resume(); it may be while another thread
+ * is in vcpu_set_prepare(). An error leaves a set that can only be freed.
+ */
+bool vcpu_set_start_threads(VcpuSet *set, GError **error);
+
+/** vcpu_set_new() - all three */
 VcpuSet *vcpu_set_new(Kvm *kvm, const CpuModel *model, unsigned count, AddressSpace *memory,
                       AddressSpace *io, const VcpuOps *ops, void *opaque, GError **error);
 

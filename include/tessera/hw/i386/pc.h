@@ -32,7 +32,7 @@ typedef struct Pc Pc;
  * @objects: where DIMMs find their memory; outlives the board
  * @gsi: where each global system interrupt leads
  * @serial0: back end of the first serial port, or NULL; outlives the board
- * @kernel, @initrd, @cmdline: as in MachineConfig; @kernel NULL: nothing is loaded
+ * @cmdline: the kernel's, as in MachineConfig
  * @pass_dtb: hand the device tree to the kernel (setup_data)
  */
 typedef struct PcConfig {
@@ -42,18 +42,26 @@ typedef struct PcConfig {
     ObjectStore *objects;
     IrqLine gsi[PC_GSI_COUNT];
     Chardev *serial0;
-    const char *kernel;
-    const char *initrd;
     const char *cmdline;
     bool pass_dtb;
 } PcConfig;
 
 /**
- * pc_new() - builds the board: address spaces, devices, tables, the plan of what is loaded where
+ * pc_new() - builds the board: address spaces and devices. Context: main thread, no machine lock
  *
- * Nothing is written to guest memory before pc_reset(). Context: main thread, no machine lock.
+ * info.phys_bits is not looked at.
  */
 Pc *pc_new(const PcConfig *config, GError **error);
+
+/**
+ * pc_prepare_boot() - tables, and the plan of what is loaded where; once, before the first pc_reset()
+ * @phys_bits: guest-physical address bits of the guest's CPUs, what pc_layout() was given or more
+ * @kernel, @initrd: as in MachineConfig; @kernel NULL: nothing is loaded
+ *
+ * Nothing is written to guest memory before pc_reset(). Context: as pc_new().
+ */
+bool pc_prepare_boot(Pc *pc, unsigned phys_bits, const char *kernel, const char *initrd,
+                     GError **error);
 void pc_free(Pc *pc); /* vCPUs are gone, listeners unregistered. NULL is allowed */
 
 AddressSpace *pc_memory(Pc *pc);
