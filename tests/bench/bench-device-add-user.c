@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* device_add in user space: the 1st, the 64th and the 256th DIMM, without the ioctls. */
+/* device_add in user space: the 1st, 2nd, 64th and 256th DIMM, without the ioctls. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,10 +63,9 @@ static void die(const char *what, GError *error)
 
 static MachineConfig *make_config(void)
 {
-    const char *argv[] = { "tessera",  "-nodefaults", "-nographic",
-                           "-m",       "4G,slots=256,maxmem=64G",
-                           "-S",       "-kernel",     "none",
-                           "-accel",   "kvm,device=" MODEL_KVM_DEVICE };
+    static const char accel[] = "kvm,device=" MODEL_KVM_DEVICE;
+    const char *argv[] = { "tessera", "-nodefaults", "-nographic", "-m", "4G,slots=256,maxmem=64G",
+                           "-S",      "-kernel",     "none",       "-accel", accel };
     MachineConfig *config = NULL;
     g_autoptr(GError) error = NULL;
 
@@ -139,7 +138,7 @@ static double middle(const Run *runs, unsigned n_runs, const double *of_first)
 
 int main(void)
 {
-    static const unsigned shown[] = { 1, 64, 256 };
+    static const unsigned shown[] = { 1, 2, 64, 256 };
     unsigned n_runs = bench_runs(RUNS);
     g_autofree Run *runs = g_new0(Run, n_runs + 1);
     double first = 0;
