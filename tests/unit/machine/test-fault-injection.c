@@ -281,7 +281,10 @@ static void with_object(MonitorFixture *f)
 
 static bool add_device(MonitorFixture *f, GError **error)
 {
-    return run_line(f, "device_add pc-dimm,id=d1,memdev=m1", error);
+    bool ok = run_line(f, "device_add pc-dimm,id=d1,memdev=m1", error);
+
+    monitor_fixture_settle(); /* the guest is interrupted by the main loop's next turn */
+    return ok;
 }
 
 static void test_plug(void **state)
