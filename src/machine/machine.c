@@ -137,12 +137,13 @@ static bool guest_phys_bits(Machine *machine, unsigned *ret_bits, GError **error
 
 /*
  * What ends below 4 GiB fits into the addresses of any guest; for anything else their width must be
- * known. And objects may take long or leave files behind: not for a machine that cannot be.
+ * known. And objects may take long or leave files behind, and so may a serial port on a file: not for
+ * a machine that cannot be, because `-cpu` asks for what this host has not.
  */
 static bool must_know_cpu_model(const MachineConfig *config)
 {
     return config->ram_size > PC_LOW_RAM_END_MAX || config->memory_slots > 0 ||
-           config->objects->len > 0;
+           config->objects->len > 0 || !g_str_equal(config->cpu, "host");
 }
 
 static bool build_board(Machine *machine, GError **error)
