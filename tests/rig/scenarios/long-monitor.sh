@@ -95,7 +95,7 @@ type_line uptime
 sleep 8
 equal silent_while_stopped "$(grep -c '^=== end of uptime' "$serial")" 1
 ask cont_again '{"execute": "cont"}' '"event": "RESUME"'
-wait_for '^=== end of uptime' 30 2
+wait_for '^=== end of uptime' 30 2 || not_ok goes_on "the guest does not answer"
 after=$(section uptime | tail -n 1 | cut -d. -f1)
 within time_stood_still $((after - before)) 0 6
 
@@ -123,7 +123,7 @@ grep -q 'VM status: running' <<<"$people"
 verdict $? people "got $people"
 
 type_line report
-wait_for '^=== end$' 60
+wait_for '^=== end.\?$' 60 || not_ok report "not there after 60 s"
 ask powerdown '{"execute": "system_powerdown"}' '"event": "POWERDOWN"'
 heard '"event": "SHUTDOWN", "data": \{"guest": true, "reason": "guest-shutdown"\}'
 verdict $? shutdown_event "not in $(cat "$answers")"
