@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# DIMMs in and out of a running guest by QMP: what the guest sees, what is refused and why, other
-# orders, memory in use, reboots, and a guest that cannot give the memory back.
+# DIMMs in and out of a running guest by QMP: what the guest sees, memory in use, what is refused and
+# why, other orders, a reboot.
 . tests/rig/monitor-lib.sh
 
 memory_initrd "$WORK/initrd"
@@ -66,45 +66,6 @@ wait_event RESET
 verdict $? reboot_event "$event"
 guest_blocks rebooted 7 $((base + 3 * dimm))
 equal reboot_map "$(hmp 'info mtree -f')" "$before"
-
-# Kernel memory does not move. The DIMM is the only memory of ZONE_NORMAL, so the kernel takes from it.
-guest_do kernel_online 'echo online_kernel >$memory/auto_online_blocks' >/dev/null
-plug 6 || not_ok plug_6 "$reply"
-guest_blocks plugged_kernel 8 $((base + 4 * dimm))
-guest_do pinned 'mkdir /tmp/many; cd /tmp/many; seq 1 4000 | xargs touch; for i in 1 2 3 4; do sleep 9999 & done' >/dev/null
-before=$(hmp 'info mtree -f')
-qmp device_del '"id": "d6"'
-verdict $? unplug_asked "$reply"
-wait_event MEM_UNPLUG_ERROR '"device": "d6"'
-verdict $? unplug_refused "$event"
-[[ $event == *'"msg": "'*busy* ]]
-verdict $? refusal_in_words "$event"
-wait_event DEVICE_UNPLUG_GUEST_ERROR '"device": "d6"'
-verdict $? unplug_guest_error "$event"
-qmp query-memory-devices
-[[ $reply == *'"id": "d6"'*refused* ]]
-verdict $? refusal_kept "$reply"
-hmp 'info memory-devices' | sed 's/^/# /'
-equal refusal_map "$(hmp 'info mtree -f')" "$before"
-guest_blocks lives_on 8 $((base + 4 * dimm))
-guest_do dmesg_of_refusal 'dmesg -r' >/dev/null
-check_messages dmesg_of_refusal \
-    '^(page:[0-9a-f]+ refcount:.*|flags: .*|raw: .*|page dumped because: unmovable page|memory memory34: Offline failed\.)$'
-unplug 1 || not_ok unplug_after_refusal "$reply"
-guest_blocks unplugged_after 7 $((base + 3 * dimm))
-
-# A request that is pending when the machine is reset is carried out, whatever the guest kept there.
-# Both requests are one piece, so that the guest has no time to answer the first.
-events=()
-printf '{"execute": "device_del", "arguments": {"id": "d6"}}{"execute": "system_reset"}\n' >&5
-wait_event DEVICE_DELETED '"device": "d6"'
-verdict $? reset_unplugs "$event"
-wait_event RESET
-verdict $? reset_event "$event"
-wait_for '^=== ready' "$patience" 3 || give_up reset "not ready after $patience s"
-guest_blocks reset_without_it 6 $((base + 2 * dimm))
-qmp object-del '"id": "m6"'
-verdict $? backend_free_after_reset "$reply"
 
 type_line 'poweroff -f'
 wait_event SHUTDOWN
