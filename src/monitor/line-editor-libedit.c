@@ -3,6 +3,7 @@
 #include "line-editor-internal.h"
 
 #include <histedit.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -161,9 +162,10 @@ static unsigned char on_tab(EditLine *el, int key)
 
 /* Other keys. */
 
+/* In characters, as libedit counts: el_line() has bytes. */
 static void forget_line(EditLine *el)
 {
-    const LineInfo *info = el_line(el);
+    const LineInfoW *info = el_wline(el);
 
     el_cursor(el, (int)(info->lastchar - info->cursor));
     el_deletestr(el, (int)(info->lastchar - info->buffer));
@@ -307,9 +309,32 @@ static void close_file(FILE *file)
     }
 }
 
+/*
+ * libedit drops keys that its locale has no letter for, and with them a part of a file's name. What a
+ * client types is UTF-8 wherever the program was started; the rest of the process stays as it is.
+ */
+static locale_t use_utf8(void)
+{
+    locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+
+    if (utf8) {
+        uselocale(utf8);
+    }
+    return utf8;
+}
+
+static void end_utf8(locale_t utf8)
+{
+    if (utf8) {
+        uselocale(LC_GLOBAL_LOCALE);
+        freelocale(utf8);
+    }
+}
+
 void *line_editor_thread(void *opaque)
 {
     LineEditor *e = opaque;
+    locale_t utf8 = use_utf8();
     int fd = dup(e->slave);
     FILE *in = fdopen(e->slave, "r");
     FILE *out = fd >= 0 ? fdopen(fd, "w") : NULL;
@@ -324,5 +349,6 @@ void *line_editor_thread(void *opaque)
     close_file(none);
     close_file(out);
     close_file(in);
+    end_utf8(utf8);
     return NULL;
 }

@@ -17,6 +17,8 @@
 #define COLUMNS_MIN 20
 #define ROWS        25
 
+#define UTF8_BYTE_MAX 0xf4
+
 static void end_source(GSource **source)
 {
     if (*source) {
@@ -159,9 +161,17 @@ size_t line_editor_can_feed(const LineEditor *e)
     return INPUT_MAX - MIN(e->keys->len, INPUT_MAX);
 }
 
+/*
+ * Bytes that UTF-8 (RFC 3629) does not have are left out: the C library makes letters of five and six
+ * bytes of them, and libedit ends the program over one, because it has no room for it.
+ */
 void line_editor_feed(LineEditor *e, const uint8_t *buf, size_t len)
 {
-    g_byte_array_append(e->keys, buf, (guint)len);
+    for (size_t i = 0; i < len; i++) {
+        if (buf[i] <= UTF8_BYTE_MAX) {
+            g_byte_array_append(e->keys, &buf[i], 1);
+        }
+    }
     push_keys(e);
 }
 

@@ -243,6 +243,21 @@ static void test_redraw_keeps_the_line(void **state)
     assert_string_equal(enter(f, " line"), "half a line");
 }
 
+/* Whatever the locale of the program: a file's name must not lose letters. */
+static void test_letters_beyond_ascii(void **state)
+{
+    Fixture *f = *state;
+
+    assert_string_equal(enter(f, "memsave /tmp/größe-日本.bin"), "memsave /tmp/größe-日本.bin");
+    assert_string_equal(enter(f, "日本\x7f語"), "日語");
+    assert_string_equal(enter(f, "äöü\x01\x04\x06" "x"), "öxü");
+    assert_string_equal(enter(f, "äöü nonsense\x03stop"), "stop");
+    assert_string_equal(enter(f, "äöü nonsense\036stop"), "stop");
+    assert_string_equal(enter(f, "\xff\xc3stop"), "stop"); /* no letters at all */
+    /* A letter of six bytes, as there once were: libedit would end the program. */
+    assert_string_equal(enter(f, "\xfc\x91\x9a\x9c\xa4\xbdstop"), "stop");
+}
+
 static void test_long_lines_and_wide_ones(void **state)
 {
     g_autofree char *line = g_strnfill(900, 'x');
@@ -348,6 +363,8 @@ static void test_random_keys(void **state)
     static const char *const special[] = {
         "\033[A", "\033[B", "\033[C", "\033[D", "\t", "\r", "\x01", "\x05", "\x0b", "\x15", "\x17",
         "\x7f", "\x03", "\x04", "\x12", "\x14", "\x19", "\033", "\x16", "\x1f", "\x18", "\x1d",
+        "ä", "日本", "e\xcc\x81", "\xf0\x9f\x98\x80", "\xf8\x88\x80\x80\x80",
+        "\xfc\x91\x9a\x9c\xa4\xbd", "\xf7\xbf\xbf\xbf", "a line of many words, ",
     };
     static const char *const words[] = { "status", "stop", NULL };
     const char *given = getenv("TESSERA_SEED");
@@ -515,6 +532,7 @@ int main(void)
         T(test_tab_shows_the_words),
         T(test_tab_without_words_changes_nothing),
         T(test_redraw_keeps_the_line),
+        T(test_letters_beyond_ascii),
         T(test_long_lines_and_wide_ones),
         T(test_pasted_lines_are_not_lost),
         T(test_requests_wait_until_ready),
