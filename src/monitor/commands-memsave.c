@@ -62,7 +62,8 @@ static bool copy_out(GuestView *view, uint64_t addr, uint64_t size, int fd, cons
             return false;
         }
         if (!write_all(fd, buf, part)) {
-            error_set_errno(error, errno, "cannot write '%s'", path);
+            error_set_errno(error, errno, "cannot write '%s'%s", path,
+                            errno == EAGAIN ? ", whose reader is slow; give a file" : "");
             return false;
         }
         addr += part;
@@ -82,7 +83,8 @@ static bool save(GuestView *view, const json_t *args, GError **error)
     if (!check_range(view, addr, size, error)) {
         return false;
     }
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    /* A pipe or a terminal must not hold the main thread; for a file O_NONBLOCK means nothing. */
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
     if (fd < 0) {
         error_set_errno(error, errno, "Could not open '%s'", path);
         return false;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The monitor's commands that show guest memory: x, xp, gva2gpa, gpa2hva, memsave and their like. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -250,6 +251,25 @@ static void test_memsave_leaves_a_file_that_it_cannot_fill(void **state)
     monitor_fixture_free(f);
 }
 
+/* A command must not wait for whoever may read a pipe one day: the machine would stand still. */
+static void test_memsave_does_not_wait_for_a_reader(void **state)
+{
+    MonitorFixture *f = machine_with_pages();
+    g_autofree char *dir = temporary_dir();
+    g_autofree char *path = g_build_filename(dir, "pipe", NULL);
+    g_autofree char *line = g_strdup_printf("pmemsave 0x1000 0x90000 %s", path);
+    int reader;
+
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_text_has(monitor_fixture_hmp_error(f, line), "Could not open");
+    reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_text_has(monitor_fixture_hmp_error(f, line), "give a file");
+    close(reader);
+    unlink(path);
+    g_rmdir(dir);
+    monitor_fixture_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +283,7 @@ int main(void)
         cmocka_unit_test(test_gpa2hpa_says_why_not),
         cmocka_unit_test(test_memsave_and_pmemsave_write_files),
         cmocka_unit_test(test_memsave_leaves_a_file_that_it_cannot_fill),
+        cmocka_unit_test(test_memsave_does_not_wait_for_a_reader),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
