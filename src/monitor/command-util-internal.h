@@ -64,7 +64,7 @@ static inline const char *json_get_flag(const json_t *object, const char *name)
  */
 Keyval *command_keyval(const json_t *args, GError **error);
 
-/** command_wants_help() - was "help" or "?" among the pairs of an HMP line? */
+/** command_wants_help() - was the bare word "help" or "?" among the pairs of an HMP line? */
 bool command_wants_help(const json_t *args);
 
 /**

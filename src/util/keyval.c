@@ -33,6 +33,7 @@ static char *read_value(const char **p)
     return g_string_free(value, FALSE);
 }
 
+/* @text: what @key comes from, NULL: from nothing that the user has written as an option */
 static bool check_key(const char *key, const char *text, GError **error)
 {
     bool good = g_ascii_isalpha(key[0]);
@@ -40,11 +41,15 @@ static bool check_key(const char *key, const char *text, GError **error)
     for (const char *c = key; *c; c++) {
         good = good && (g_ascii_isalnum(*c) || strchr("-_.", *c));
     }
-    if (!good) {
+    if (!good && text) {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
                     "'%s' in '%s' is not a name of a property: expected is name=value, names have "
                     "letters, digits, '-', '_' and '.' (a comma inside a value is written twice)",
                     key, text);
+    } else if (!good) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "'%s' is not a name of a property: names start with a letter; letters, digits, "
+                    "'-', '_' and '.' may follow", key);
     }
     return good;
 }
@@ -78,13 +83,33 @@ static bool is_help(const KeyvalPair *pair)
     return pair->bare && (g_str_equal(pair->key, "help") || g_str_equal(pair->key, "?"));
 }
 
-Keyval *keyval_parse(const char *text, const char *implied_key, GError **error)
+Keyval *keyval_new(void)
 {
-    g_autoptr(Keyval) kv = g_new0(Keyval, 1);
-    const char *p = text;
+    Keyval *kv = g_new0(Keyval, 1);
 
     kv->pairs = g_array_new(FALSE, FALSE, sizeof(KeyvalPair));
     g_array_set_clear_func(kv->pairs, pair_clear);
+    return kv;
+}
+
+bool keyval_add(Keyval *kv, const char *key, const char *value, GError **error)
+{
+    KeyvalPair pair = { 0 };
+
+    if (!check_key(key, NULL, error)) {
+        return false;
+    }
+    pair.key = g_strdup(key);
+    pair.value = g_strdup(value);
+    g_array_append_val(kv->pairs, pair);
+    return true;
+}
+
+Keyval *keyval_parse(const char *text, const char *implied_key, GError **error)
+{
+    g_autoptr(Keyval) kv = keyval_new();
+    const char *p = text;
+
     while (*p != '\0') {
         KeyvalPair pair = read_pair(&p, kv->pairs->len == 0 ? implied_key : NULL);
 

@@ -36,6 +36,10 @@ typedef struct Keyval {
  * Errors: TESSERA_ERROR_INVALID for an empty or crooked key.
  */
 Keyval *keyval_parse(const char *text, const char *implied_key, GError **error);
+
+/** keyval_new() / keyval_add() - pairs that come from elsewhere; no comma of @value has a meaning */
+Keyval *keyval_new(void);
+bool keyval_add(Keyval *kv, const char *key, const char *value, GError **error);
 void keyval_free(Keyval *kv);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Keyval, keyval_free)
 

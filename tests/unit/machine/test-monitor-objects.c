@@ -129,6 +129,33 @@ static void test_object_add_help(void **state)
     monitor_fixture_free(f);
 }
 
+/* An id may be "help", as in QEMU; 5 and true are none; a member's name holds no second property. */
+static void test_object_add_takes_members_as_they_are(void **state)
+{
+    MonitorFixture *f = monitor_fixture_new("-S");
+    static const char *const refused[][2] = {
+        { "\"id\": true", "Invalid parameter type for 'id', expected: string" },
+        { "\"id\": 5", "Invalid parameter type for 'id', expected: string" },
+        { "\"id\": null", "Invalid parameter type for 'id', expected: string" },
+        { "\"x,id\": \"a\"", "'x,id' is not a name of a property" },
+        { "\"id=a,merge\": false", "'id=a,merge' is not a name of a property" },
+        { "\"\": \"a\"", "'' is not a name of a property" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(refused); i++) {
+        g_autofree char *arguments = g_strdup_printf("{\"qom-type\": \"memory-backend-ram\", "
+                                                     "\"size\": 4096, %s}", refused[i][0]);
+
+        assert_text_has(monitor_fixture_qmp_error(f, "object-add", arguments), refused[i][1]);
+    }
+    monitor_fixture_qmp(f, "object-add", "{\"qom-type\": \"memory-backend-ram\", \"size\": 4096, "
+                                         "\"id\": \"help\"}");
+    monitor_fixture_hmp(f, "object_del help");
+    assert_string_equal(monitor_fixture_hmp(f, "object_add memory-backend-ram,id=help,size=4k"), "");
+    monitor_fixture_hmp(f, "object_del help");
+    monitor_fixture_free(f);
+}
+
 static void test_boot_ram_backend_is_listed_once(void **state)
 {
     MonitorFixture *f = monitor_fixture_new("-object memory-backend-memfd,id=ram0,size=64M,share=on "
@@ -149,6 +176,7 @@ int main(void)
         cmocka_unit_test(test_object_add_keeps_commas_of_json_strings),
         cmocka_unit_test(test_object_add_twice_and_del_in_use),
         cmocka_unit_test(test_object_add_help),
+        cmocka_unit_test(test_object_add_takes_members_as_they_are),
         cmocka_unit_test(test_boot_ram_backend_is_listed_once),
     };
 
