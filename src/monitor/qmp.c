@@ -2,6 +2,7 @@
 /* QMP: the monitor for programs. */
 #include "monitor-internal.h"
 
+#include <errno.h>
 #include <string.h>
 #include "tessera/util/error.h"
 #include "tessera/util/rcu.h"
@@ -63,18 +64,29 @@ static void send_greeting(Monitor *mon)
                                "capabilities"));
 }
 
+/* The first argument that is not @known; NULL: there is none. */
+static const char *unexpected(const json_t *args, const char *known)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)args, key, value) {
+        if (g_strcmp0(key, known) != 0) {
+            return key;
+        }
+    }
+    return NULL;
+}
+
 /* What is wrong with the arguments of qmp_capabilities; NULL: nothing. A new string. */
 static char *check_capabilities(const json_t *args)
 {
     const json_t *enable = json_object_get(args, "enable");
     const json_t *first = json_array_get(enable, 0);
-    const char *key;
-    json_t *value;
+    const char *key = unexpected(args, "enable");
 
-    json_object_foreach((json_t *)args, key, value) {
-        if (strcmp(key, "enable") != 0) {
-            return g_strdup_printf("Parameter '%s' is unexpected", key);
-        }
+    if (key) {
+        return g_strdup_printf("Parameter '%s' is unexpected", key);
     }
     if (enable && !json_is_array(enable)) {
         return g_strdup("Invalid parameter type for 'enable', expected: array");
@@ -118,6 +130,18 @@ static json_t *list_commands(Monitor *mon)
         }
     }
     return list;
+}
+
+static void query_commands(Monitor *mon, const json_t *args, json_t *id)
+{
+    const char *key = unexpected(args, NULL);
+    g_autofree char *wrong = key ? g_strdup_printf("Parameter '%s' is unexpected", key) : NULL;
+
+    if (wrong) {
+        respond_error(mon, "GenericError", wrong, id);
+    } else {
+        respond(mon, json_pack("{s:o}", "return", list_commands(mon)), id);
+    }
 }
 
 static void run_checked(Monitor *mon, const MonitorCommand *cmd, json_t *args, json_t *id)
@@ -164,7 +188,7 @@ static void execute(Monitor *mon, const char *name, json_t *args, json_t *id)
         return;
     }
     if (strcmp(name, "query-commands") == 0) {
-        respond(mon, json_pack("{s:o}", "return", list_commands(mon)), id);
+        query_commands(mon, args, id);
         return;
     }
     cmd = monitor_command_by_qmp(mon->hub, name);
@@ -203,48 +227,59 @@ static char *check_shape(json_t *object, json_t **ret_args)
                                               : g_strdup("QMP input lacks member 'execute'");
 }
 
-/* Where the number at @p ends: digits only, else NULL. */
-static const char *end_of_integer(const char *p)
+/*
+ * A whole number as the parser takes it. From 2^63 to 2^64 - 1, where a kernel's addresses are, it
+ * becomes the negative one of the same bits; what has more than 64 bits a real one, as in QEMU: its
+ * place may refuse it, and a client that uses it as an id gets an answer.
+ */
+static void append_integer(GString *out, const char *digits, size_t len, bool negative)
 {
-    while (g_ascii_isdigit(*p)) {
-        p++;
+    guint64 value;
+
+    errno = 0;
+    value = g_ascii_strtoull(digits, NULL, 10);
+    if (errno || (negative && value > (guint64)INT64_MAX + 1)) {
+        g_string_append_len(out, digits, (gssize)len);
+        g_string_append(out, ".0");
+    } else if (!negative && value > INT64_MAX) {
+        g_string_append_printf(out, "%" G_GINT64_FORMAT, (gint64)value);
+    } else {
+        g_string_append_len(out, digits, (gssize)len);
     }
-    return *p && strchr(".eE", *p) ? NULL : p;
 }
 
-/*
- * Integers from 2^63 to 2^64 - 1, which the parser refuses, as the negative ones of the same bits: a
- * kernel's addresses are there.
- */
-static char *wrap_integers(const char *text, size_t len)
+/* Appends the number at @p, and returns what stands behind it. */
+static const char *append_number(GString *out, const char *p, bool negative)
+{
+    size_t len = strspn(p, "0123456789.eE+-");
+    bool whole = strspn(p, "0123456789") == len && (*p != '0' || len == 1);
+
+    if (whole) {
+        append_integer(out, p, len, negative);
+    } else {
+        g_string_append_len(out, p, (gssize)len);
+    }
+    return p + len;
+}
+
+/* Makes integers that the parser would refuse such as it takes. */
+static char *adapt_integers(const char *text, size_t len)
 {
     GString *out = g_string_sized_new(len + 16);
     g_autofree char *copy = g_strndup(text, len);
     bool in_string = false;
 
     for (const char *p = copy; *p;) {
-        const char *end = p + 1;
-
+        if (!in_string && g_ascii_isdigit(*p)) {
+            p = append_number(out, p, p > copy && p[-1] == '-');
+            continue;
+        }
         if (in_string && *p == '\\' && p[1]) {
-            end++;
+            g_string_append_c(out, *p++);
         } else if (*p == '"') {
             in_string = !in_string;
-        } else if (!in_string && g_ascii_isdigit(*p) && end_of_integer(p)) {
-            guint64 value = g_ascii_strtoull(p, NULL, 10);
-
-            end = end_of_integer(p);
-            if (value > INT64_MAX && end - p <= 20 && (p == copy || p[-1] != '-') &&
-                (value != UINT64_MAX || strncmp(p, "18446744073709551615", 20) == 0)) {
-                g_string_append_printf(out, "%" G_GINT64_FORMAT, (gint64)value);
-                p = end;
-                continue;
-            }
-        } else if (!in_string && g_ascii_isdigit(*p)) { /* a number with a fraction */
-            end = p + strspn(p, "0123456789.eE+-");
         }
-        while (p < end) {
-            g_string_append_c(out, *p++);
-        }
+        g_string_append_c(out, *p++);
     }
     return g_string_free(out, FALSE);
 }
@@ -253,8 +288,8 @@ static void on_value(void *opaque, const char *text, size_t len)
 {
     Monitor *mon = opaque;
     json_error_t parse_error;
-    g_autofree char *wrapped = wrap_integers(text, len);
-    json_t *object = json_loads(wrapped, JSON_REJECT_DUPLICATES, &parse_error);
+    g_autofree char *adapted = adapt_integers(text, len);
+    json_t *object = json_loads(adapted, JSON_REJECT_DUPLICATES, &parse_error);
     json_t *none = json_object();
     json_t *args = none;
     g_autofree char *wrong = NULL;
