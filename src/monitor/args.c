@@ -10,6 +10,9 @@
 
 /* Words. */
 
+/* What stands between words; a program may have kept the end of the line. */
+#define BLANKS " \t\r\n"
+
 /* Takes one word off *@p: up to a blank, or what stands in double quotes (\" and \\ inside). */
 static char *take_word(const char **p, GError **error)
 {
@@ -17,7 +20,7 @@ static char *take_word(const char **p, GError **error)
     const char *c = *p;
 
     if (*c != '"') {
-        size_t len = strcspn(c, " \t");
+        size_t len = strcspn(c, BLANKS);
 
         *p = c + len;
         return g_strndup(c, len);
@@ -34,7 +37,7 @@ static char *take_word(const char **p, GError **error)
         return NULL;
     }
     c++;
-    if (*c && *c != ' ' && *c != '\t') {
+    if (*c && !strchr(BLANKS, *c)) {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
                     "a blank must follow the quotation mark behind '%s'; quote a whole word, and "
                     "write \\\" for a quotation mark in it",
@@ -53,7 +56,7 @@ char **monitor_args_split(const char *line, GError **error)
     for (;;) {
         char *word;
 
-        p += strspn(p, " \t");
+        p += strspn(p, BLANKS);
         if (!*p) {
             break;
         }
@@ -118,6 +121,10 @@ static bool add_integer(WordCursor *c, const MonitorArg *arg, GError **error)
     bool ok = arg->type == MONITOR_ARG_SIZE ? size_parse(text, 1, &value, error)
                                             : monitor_expression(c->mon, text, &value, NULL, error);
 
+    if (ok && arg->type == MONITOR_ARG_INT && value > INT64_MAX) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "'%s' is negative", text);
+        ok = false;
+    }
     if (!ok) {
         return set_wrong(c->cmd, arg, error);
     }
@@ -300,6 +307,20 @@ static bool type_fits(MonitorArgType type, const json_t *value)
     }
 }
 
+/* Negative is what only addresses may be: the upper half of them, as JSON's integers are signed. */
+static bool check_sign(const MonitorArg *arg, const json_t *value, GError **error)
+{
+    bool counts = arg->type == MONITOR_ARG_INT || arg->type == MONITOR_ARG_SIZE;
+
+    if (counts && json_integer_value(value) < 0) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "Parameter '%s' must not be negative: %" JSON_INTEGER_FORMAT " was given",
+                    arg->name, json_integer_value(value));
+        return false;
+    }
+    return true;
+}
+
 static const MonitorArg *find_argument(const MonitorCommand *cmd, const char *key)
 {
     for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
@@ -353,6 +374,8 @@ bool monitor_args_check(const MonitorCommand *cmd, const json_t *args, GError **
             g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
                         "Invalid parameter type for '%s', expected: %s", key,
                         type_name(arg->type));
+            return false;
+        } else if (!check_sign(arg, value, error)) {
             return false;
         }
     }

@@ -26,12 +26,14 @@ static void append_summary(const MonitorCommand *cmd, GString *out)
     g_string_append_printf(out, "%s -- %s\n", usage, cmd->help);
 }
 
+#define HELP_SUMMARY "help|? [command] -- Says what the commands do, or one of them.\n"
+
 static void help_all(MonitorHub *hub, const char *prefix, GString *out)
 {
     g_autofree const char **names = monitor_command_hmp_names(hub);
 
     if (!*prefix) {
-        g_string_append(out, "help|? [command] -- Says what the commands do, or one of them.\n");
+        g_string_append(out, HELP_SUMMARY);
     }
     for (const char **name = names; *name; name++) {
         if (g_str_has_prefix(*name, prefix)) {
@@ -60,6 +62,11 @@ static bool set_unknown(MonitorHub *hub, char *const *words, GError **error)
     return false;
 }
 
+static bool is_help(const char *word)
+{
+    return strcmp(word, "help") == 0 || strcmp(word, "?") == 0;
+}
+
 static bool run_help(Monitor *mon, char *const *words, GString *out, GError **error)
 {
     const MonitorCommand *cmd;
@@ -67,6 +74,10 @@ static bool run_help(Monitor *mon, char *const *words, GString *out, GError **er
 
     if (!words[0]) {
         help_all(mon->hub, "", out);
+        return true;
+    }
+    if (is_help(words[0]) && !words[1]) {
+        g_string_append(out, HELP_SUMMARY);
         return true;
     }
     if (strcmp(words[0], "info") == 0 && !words[1]) {
@@ -89,7 +100,7 @@ static bool run_help(Monitor *mon, char *const *words, GString *out, GError **er
 /* "x/16xw ADDR": the format is a word of its own. */
 static char *separate_format(const char *line)
 {
-    size_t word = strcspn(line, " \t\"/");
+    size_t word = strcspn(line, " \t\r\n\"/");
 
     if (line[word] != '/') {
         return g_strdup(line);
@@ -119,7 +130,7 @@ static bool run_command(Monitor *mon, const MonitorCommand *cmd, char *const *wo
 
 bool hmp_run_line(Monitor *mon, const char *line, GString *out, GError **error)
 {
-    g_autofree char *separated = separate_format(line + strspn(line, " \t"));
+    g_autofree char *separated = separate_format(line + strspn(line, " \t\r\n"));
     g_auto(GStrv) words = NULL;
     const MonitorCommand *cmd;
     unsigned used;
@@ -135,7 +146,7 @@ bool hmp_run_line(Monitor *mon, const char *line, GString *out, GError **error)
     if (!words[0] || words[0][0] == '#') {
         return true;
     }
-    if (strcmp(words[0], "help") == 0 || strcmp(words[0], "?") == 0) {
+    if (is_help(words[0])) {
         return run_help(mon, words + 1, out, error);
     }
     if (strcmp(words[0], "info") == 0 && !words[1]) {

@@ -122,7 +122,7 @@ static void test_words_of_an_expression_belong_together(void **state)
 {
     expect(&all, "1 + 2 3", "{\"addr\": 3, \"count\": 3}");
     expect(&all, "( 1 + 2 ) * 4 7", "{\"addr\": 12, \"count\": 7}");
-    expect(&all, "1+ 2 -3", "{\"addr\": 3, \"count\": -3}");
+    expect(&all, "1+ 2 +3", "{\"addr\": 3, \"count\": 3}");
     expect(&all, "16 / 2", "{\"addr\": 8}");
     expect(&all, "16 2 /2", "{\"addr\": 16, \"count\": 2, \"file\": \"/2\"}");
     expect_error(&all, "1 +", "number");
@@ -150,6 +150,8 @@ static void test_words_that_are_wrong(void **state)
     expect_error(&all, "zz", "addr: a number");
     expect_error(&size, "1Q", "size");
     expect_error(&size, "-1", "size");
+    expect_error(&all, "1 -1", "count: '-1' is negative");
+    expect_error(&all, "1 (2-3)", "count: '(2-3)' is negative");
     expect_error(&size, "1 maybe", "shared");
     expect_error(&none, "-f", "'-f' is one word too many");
     expect_error(&none, "now", "'now'");
@@ -194,6 +196,9 @@ static void test_check_refuses_in_qemus_words(void **state)
           "Invalid parameter type for 'fast', expected: boolean");
     check(&all, "{\"addr\": 1, \"file\": {}}",
           "Invalid parameter type for 'file', expected: string");
+    check(&all, "{\"addr\": 1, \"count\": -1}",
+          "Parameter 'count' must not be negative: -1 was given");
+    check(&size, "{\"size\": -4096}", "Parameter 'size' must not be negative: -4096 was given");
     check(&all, "{\"adr\": 1}", "Parameter 'adr' is unexpected (did you mean 'addr'?)");
     check(&keyval, "{\"id\": \"a\"}", "Parameter 'driver' is missing");
     check(&keyval, "{\"driver\": 5}", "Invalid parameter type for 'driver', expected: string");

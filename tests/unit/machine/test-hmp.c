@@ -107,6 +107,8 @@ static void test_help_of_one_command(void **state)
     assert_string_equal(monitor_fixture_hmp(f, "? device_add"), text);
     assert_text_has(monitor_fixture_hmp(f, "help info status"), "info status -- ");
     assert_text_has(monitor_fixture_hmp(f, "help q"), "quit -- ");
+    assert_text_has(monitor_fixture_hmp(f, "help help"), "help|? [command] -- ");
+    assert_text_has(monitor_fixture_hmp(f, "? ?"), "help|? [command] -- ");
     assert_text_has(monitor_fixture_hmp(f, "help info"), "info status -- ");
     assert_null(strstr(monitor_fixture_hmp(f, "help info"), "device_add -- "));
     assert_text_has(monitor_fixture_hmp(f, "info"), "info status -- ");
@@ -131,6 +133,9 @@ static void test_lines_that_do_nothing(void **state)
 {
     assert_string_equal(monitor_fixture_hmp(*state, ""), "");
     assert_string_equal(monitor_fixture_hmp(*state, "   \t "), "");
+    assert_string_equal(monitor_fixture_hmp(*state, "\n"), "");
+    assert_string_equal(monitor_fixture_hmp(*state, " \r\n stop \r\n"), "");
+    assert_string_equal(monitor_fixture_hmp(*state, "\"stop\"\r\n"), "");
     assert_string_equal(monitor_fixture_hmp(*state, "# cont"), "");
 }
 
