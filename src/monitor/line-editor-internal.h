@@ -6,6 +6,10 @@
 #include <pthread.h>
 #include "monitor-internal.h"
 
+/* As <histedit.h> has them. */
+struct editline;
+struct history;
+
 /* What the thread asks the main thread for. */
 typedef enum EditorRequest {
     REQUEST_LINE,       /* to run a line */
@@ -26,6 +30,7 @@ struct LineEditor {
     unsigned columns;
     int master;
     int slave; /* the thread's, once it runs */
+    struct history *past; /* the thread's */
     int request_pipe[2]; /* a byte for each request */
     pthread_t thread;
     bool thread_started;
@@ -51,6 +56,12 @@ struct LineEditor {
 #define LINE_EDITOR_REDRAW_KEY "\035"
 #define LINE_EDITOR_FORGET_KEY "\036"
 #define LINE_EDITOR_END_KEY    "\037"
+
+/** line_editor_forget_line() - what was typed so far is gone. Context: the editor's thread */
+void line_editor_forget_line(struct editline *el);
+
+/** line_editor_search() - the key Ctrl-R, as libedit calls its functions. Context: the same */
+unsigned char line_editor_search(struct editline *el, int key);
 
 /** line_editor_thread() - edits lines until the terminal's other side is closed; @opaque: LineEditor */
 void *line_editor_thread(void *opaque);

@@ -30,8 +30,15 @@ static const char *const bindings[][2] = {
     { LINE_EDITOR_REDRAW_KEY, "tessera-redraw" },
     { LINE_EDITOR_FORGET_KEY, "tessera-forget" },
     { LINE_EDITOR_END_KEY, "tessera-end" },
-    { "^R", "em-inc-search-prev" },
+    { "^R", "tessera-search" },
     { "^W", "ed-delete-prev-word" },
+    /* Searches that editors share (line-editor-search.c), and libedit's own commands. */
+    { "\033p", "ed-unassigned" },
+    { "\033P", "ed-unassigned" },
+    { "\033n", "ed-unassigned" },
+    { "\033N", "ed-unassigned" },
+    { "\033x", "ed-unassigned" },
+    { "\033X", "ed-unassigned" },
     { "\033[A", "ed-prev-history" },
     { "\033[B", "ed-next-history" },
     { "\033[C", "ed-next-char" },
@@ -163,7 +170,7 @@ static unsigned char on_tab(EditLine *el, int key)
 /* Other keys. */
 
 /* In characters, as libedit counts: el_line() has bytes. */
-static void forget_line(EditLine *el)
+void line_editor_forget_line(EditLine *el)
 {
     const LineInfoW *info = el_wline(el);
 
@@ -178,13 +185,13 @@ static unsigned char on_interrupt(EditLine *el, int key)
     el_get(el, EL_GETFP, 1, &out);
     fputs("^C\n", out);
     fflush(out);
-    forget_line(el);
+    line_editor_forget_line(el);
     return CC_REDISPLAY;
 }
 
 static unsigned char on_forget(EditLine *el, int key)
 {
-    forget_line(el);
+    line_editor_forget_line(el);
     return CC_REDISPLAY;
 }
 
@@ -193,7 +200,7 @@ static unsigned char on_end(EditLine *el, int key)
     LineEditor *e = NULL;
 
     el_get(el, EL_CLIENTDATA, &e);
-    forget_line(el);
+    line_editor_forget_line(el);
     return ask_main(e, REQUEST_END, "", NULL) ? CC_NORM : CC_EOF;
 }
 
@@ -238,6 +245,7 @@ static void set_up(LineEditor *e, EditLine *el, History *past)
     el_set(el, EL_ADDFN, "tessera-forget", "forget the line silently", on_forget);
     el_set(el, EL_ADDFN, "tessera-end", "say that all keys were taken", on_end);
     el_set(el, EL_ADDFN, "tessera-delete", "delete the next character", on_delete);
+    el_set(el, EL_ADDFN, "tessera-search", "search the lines of before", line_editor_search);
     el_set(el, EL_ADDFN, "tessera-redraw", "show the line again", on_redraw);
     for (size_t i = 0; i < G_N_ELEMENTS(bindings); i++) {
         el_set(el, EL_BIND, bindings[i][0], bindings[i][1], NULL);
@@ -286,7 +294,7 @@ static void edit(LineEditor *e, FILE *in, FILE *out, FILE *none)
     EditLine *el;
 
     pthread_mutex_lock(&libedit_lock);
-    past = history_init();
+    past = e->past = history_init();
     el = past ? make_editline(e, in, out, none, past) : NULL;
     pthread_mutex_unlock(&libedit_lock);
     if (el) {

@@ -179,7 +179,53 @@ static void test_history(void **state)
     assert_string_equal(enter(f, "\033[A\033[A"), "second");
     assert_string_equal(enter(f, "\033OA\033OA\033OB!"), "second!");
     assert_string_equal(enter(f, "\x10\x10\x0e?"), "second!?"); /* Ctrl-P, Ctrl-N */
-    assert_string_equal(enter(f, "\x12" "fir\033"), "first");   /* Ctrl-R */
+}
+
+static void test_search_in_history(void **state)
+{
+    static const char *const lines[] = { "object_add first", "info status", "object_del größe",
+                                         "info name", NULL };
+    static const char *const cases[][2] = { /* Ctrl-R is \x12 */
+        { "\x12stat\033", "info status" },
+        { "\x12stat", "info status" },          /* Enter ends the search and enters the line */
+        { "typed\x12stat\x07", "typed" },       /* Ctrl-G */
+        { "typed\x12zzz\033", "typed" },
+        { "typed\x12\033", "typed" },
+        { "\x12object\x12\033", "object_add first" },
+        { "\x12object\x12\x12\x12\033", "object_add first" }, /* no further */
+        { "\x12stax\x7ft\b\033!", "info status!" },
+        { "\x12größx\be\033", "größe" },
+        { "\x12größ\033", "object_del größe" },
+        { "\x12stat\x01x", "xinfo status" },    /* Ctrl-A acts on the line that was found */
+        { "\x12stat\x03stop", "stop" },         /* Ctrl-C */
+        { "\x12stat\036stop", "stop" },
+        { "\033pab\033nc\033xd", "abcd" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        Fixture *f = fixture_new();
+
+        for (const char *const *line = lines; *line; line++) {
+            enter(f, *line);
+        }
+        if (i == 8) {
+            enter(f, "größe");
+        }
+        assert_string_equal(enter(f, cases[i][0]), cases[i][1]);
+        fixture_free(f);
+    }
+}
+
+/* More than libedit has room for behind a line. */
+static void test_search_for_more_than_a_line(void **state)
+{
+    Fixture *f = *state;
+    g_autofree char *long_line = g_strnfill(1000, 'x');
+    g_autofree char *pattern = g_strnfill(3000, 'y');
+    g_autofree char *keys = g_strconcat(long_line, "\x12", pattern, "\x07", NULL);
+
+    enter(f, "yyy");
+    assert_string_equal(enter(f, keys), long_line);
 }
 
 static void test_tab_inserts_the_only_word(void **state)
@@ -526,6 +572,8 @@ int main(void)
         T(test_prompt_line_and_output_in_order),
         T(test_keys_move_and_delete),
         T(test_history),
+        T(test_search_in_history),
+        T(test_search_for_more_than_a_line),
         T(test_tab_inserts_the_only_word),
         T(test_tab_in_the_middle_of_a_line),
         T(test_tab_inserts_what_all_have_in_common),
