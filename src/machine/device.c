@@ -199,8 +199,10 @@ bool machine_device_del(Machine *machine, const char *id, GError **error)
         }
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
                     "device '%s' can only be given up by a guest, and the machine (%s) does not run "
-                    "one",
-                    id, run_state_name(machine->run.state));
+                    "one; %s",
+                    id, run_state_name(machine->run.state),
+                    machine->run.state == RUN_STATE_PRELAUNCH ? "cont starts it"
+                                                              : "system_reset starts it anew");
         return false;
     }
     return memory_devices_request_unplug(md, id, error);

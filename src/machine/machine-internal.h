@@ -104,6 +104,8 @@ void machine_emit(Machine *machine, const MachineEvent *event);
 /** memory_resize_new() - no request yet */
 MemoryResize *memory_resize_new(Machine *machine);
 void memory_resize_free(MemoryResize *resize); /* NULL is allowed */
+/** memory_resize_on_reset() - the machine was reset: the guest will not answer what it was told */
+void memory_resize_on_reset(MemoryResize *resize);
 /** memory_resize_on_event() - something has happened to a DIMM: looks, a little later, what */
 void memory_resize_on_event(MemoryResize *resize);
 

@@ -51,6 +51,23 @@ void memory_resize_step_growing(MemoryResize *r)
     }
 }
 
+void memory_resize_end_growing(MemoryResize *r)
+{
+    r->done = 0;
+    for (guint i = 0; i < r->plugged->len; i++) {
+        const char *id = r->plugged->pdata[i];
+        DimmInfo info;
+
+        if (memory_devices_find(memory_resize_devices(r), id, &info)) {
+            r->done++;
+        } else {
+            memory_resize_note(r, id, "was taken out meanwhile");
+        }
+    }
+    r->reason = r->reason ? r->reason : g_strdup("the guest finds the memory when it starts");
+    finish_growing(r, r->done);
+}
+
 static gboolean on_patience_over(gpointer opaque)
 {
     MemoryResize *r = opaque;
@@ -135,9 +152,7 @@ bool memory_resize_grow(MemoryResize *r, uint64_t more, GError **error)
         return false;
     }
     if (machine_run_state(r->machine) == RUN_STATE_PRELAUNCH) {
-        r->done = r->plugged->len;
-        r->reason = r->reason ? r->reason : g_strdup("the guest finds the memory when it starts");
-        finish_growing(r, r->done);
+        memory_resize_end_growing(r);
         return true;
     }
     r->patience = g_timeout_add_seconds(GUEST_PATIENCE_S, on_patience_over, r);

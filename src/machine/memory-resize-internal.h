@@ -42,6 +42,8 @@ void memory_resize_finish(MemoryResize *r, MemoryResizeState state);
 
 bool memory_resize_grow(MemoryResize *r, uint64_t more, GError **error);
 void memory_resize_step_growing(MemoryResize *r);
+/** memory_resize_end_growing() - a guest that starts finds what is plugged, without being told */
+void memory_resize_end_growing(MemoryResize *r);
 bool memory_resize_shrink(MemoryResize *r, uint64_t less, GError **error);
 void memory_resize_step_shrinking(MemoryResize *r);
 

@@ -121,10 +121,18 @@ static gboolean step(gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
+/* Not with the priority of idle work: clients that never pause would hold the job up for ever. */
 static void start_step(MemoryResize *r)
 {
     if (!r->idle) {
-        r->idle = g_idle_add(step, r);
+        r->idle = g_idle_add_full(G_PRIORITY_DEFAULT, step, r, NULL);
+    }
+}
+
+void memory_resize_on_reset(MemoryResize *r)
+{
+    if (r->state == MEMORY_RESIZE_RUNNING && r->target > r->start) {
+        memory_resize_end_growing(r);
     }
 }
 

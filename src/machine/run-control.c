@@ -250,6 +250,7 @@ static void reset(Machine *machine, MachineCause cause)
         return;
     }
     emit(machine, MACHINE_EVENT_RESET, cause);
+    memory_resize_on_reset(machine->resize);
     if (was_running) {
         let_time_go(machine);
         enter_state(machine, RUN_STATE_RUNNING);

@@ -182,6 +182,55 @@ static void test_resize_up_waits_for_the_guest(void **state)
     monitor_fixture_free(f);
 }
 
+/* A guest that starts anew finds the DIMMs by itself, and tells nobody. */
+static void test_resize_up_ends_with_a_reset(void **state)
+{
+    MonitorFixture *f = running_machine();
+    Heard heard = { 0 };
+
+    machine_set_event_handler(f->machine, hear, &heard);
+    monitor_fixture_hmp(f, "memory resize 1G");
+    monitor_fixture_guest_ost(f, 0, PLUG, 0);
+    monitor_fixture_hmp(f, "system_reset");
+    check_state(f, "completed", 1024 * MIB);
+    assert_int_equal(number(status(f), "dimms-done"), 2);
+    assert_text_has(text(status(f), "message"), "when it starts");
+    assert_int_equal(heard.ends, 1);
+    monitor_fixture_hmp(f, "system_reset"); /* it is over */
+    assert_int_equal(heard.ends, 1);
+    monitor_fixture_free(f);
+}
+
+typedef struct Busy {
+    const Heard *heard;
+    unsigned rounds;
+    bool saw_end;
+} Busy;
+
+static gboolean keep_busy(gpointer opaque)
+{
+    Busy *b = opaque;
+
+    b->saw_end = b->heard->ends > 0;
+    return !b->saw_end && ++b->rounds < 1000;
+}
+
+/* A client that has always something to be done must not hold the job up. */
+static void test_resize_goes_on_while_the_loop_is_busy(void **state)
+{
+    MonitorFixture *f = running_machine();
+    Heard heard = { 0 };
+    Busy busy = { .heard = &heard };
+
+    machine_set_event_handler(f->machine, hear, &heard);
+    monitor_fixture_hmp(f, "memory resize 1G");
+    monitor_fixture_guest_ost(f, 0, PLUG, 0);
+    g_idle_add_full(G_PRIORITY_DEFAULT, keep_busy, &busy, NULL);
+    monitor_fixture_guest_ost(f, 1, PLUG, 0);
+    assert_true(busy.saw_end);
+    monitor_fixture_free(f);
+}
+
 static void test_resize_up_reports_a_refusal(void **state)
 {
     MonitorFixture *f = running_machine();
@@ -289,7 +338,8 @@ static void test_resize_before_the_guest_runs(void **state)
 
     assert_text_has(monitor_fixture_hmp(f, "memory resize 512M"), "when it starts");
     check_state(f, "completed", 512 * MIB);
-    assert_text_has(monitor_fixture_hmp_error(f, "memory resize 256M"), "prelaunch");
+    assert_text_has(monitor_fixture_hmp_error(f, "memory resize 256M"),
+                    "(prelaunch) does not run one; cont starts it");
     check_state(f, "completed", 512 * MIB);
     monitor_fixture_free(f);
 }
@@ -351,6 +401,8 @@ int main(void)
         cmocka_unit_test(test_plan_says_what_no_slot_reaches),
         cmocka_unit_test(test_plan_and_resize_refusals_change_nothing),
         cmocka_unit_test(test_resize_up_waits_for_the_guest),
+        cmocka_unit_test(test_resize_up_ends_with_a_reset),
+        cmocka_unit_test(test_resize_goes_on_while_the_loop_is_busy),
         cmocka_unit_test(test_resize_up_reports_a_refusal),
         cmocka_unit_test(test_resize_down_takes_one_after_another),
         cmocka_unit_test(test_resize_down_tries_another_dimm),
