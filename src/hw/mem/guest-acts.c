@@ -169,9 +169,10 @@ static void act_free(GuestAct *act)
     g_free(act);
 }
 
-void guest_acts_serve(MemoryDevices *md)
+bool guest_acts_serve(MemoryDevices *md)
 {
     GuestAct *act;
+    bool more;
 
     /* No more than there can be at once: a guest that goes on and on must not hold the loop. */
     for (unsigned i = 0; i < GUEST_ACTS_MAX && (act = next_act(md)); i++) {
@@ -182,19 +183,18 @@ void guest_acts_serve(MemoryDevices *md)
         }
         act_free(act);
     }
+    pthread_mutex_lock(&md->lock);
+    more = md->acts.length > 0;
+    pthread_mutex_unlock(&md->lock);
+    return more;
 }
 
 static gboolean on_notified(gint fd, GIOCondition condition, gpointer opaque)
 {
     MemoryDevices *md = opaque;
-    bool more;
 
     event_notifier_test_and_clear(&md->notifier);
-    guest_acts_serve(md);
-    pthread_mutex_lock(&md->lock);
-    more = md->acts.length > 0;
-    pthread_mutex_unlock(&md->lock);
-    if (more) {
+    if (guest_acts_serve(md)) {
         event_notifier_set(&md->notifier);
     }
     return G_SOURCE_CONTINUE;

@@ -130,8 +130,8 @@ extern const MemoryHotplugOps memory_devices_hotplug_ops;
 /** guest_acts_init() - the way from vCPU threads to the main loop */
 bool guest_acts_init(MemoryDevices *md, GError **error);
 void guest_acts_done(MemoryDevices *md);
-/** guest_acts_serve() - handles what is queued. Main thread */
-void guest_acts_serve(MemoryDevices *md);
+/** guest_acts_serve() - handles what is queued, or a part. Returns: there is more. Main thread */
+bool guest_acts_serve(MemoryDevices *md);
 
 /* guest-tell.c */
 

@@ -324,7 +324,9 @@ static void take_out(Dimm *dimm)
 
 void memory_devices_reset(MemoryDevices *md)
 {
-    guest_acts_serve(md);
+    while (guest_acts_serve(md)) {
+        /* all that the guest did before; the vCPUs are paused, so there is an end */
+    }
     guest_tell_not(md); /* the new kernel looks by itself */
     for (unsigned slot = 0; slot < md->config.slots; slot++) {
         Dimm *dimm = md->slots[slot];

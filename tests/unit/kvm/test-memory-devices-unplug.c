@@ -310,6 +310,22 @@ static void test_memory_devices_flood_of_ost_is_bounded(void **state)
     assert_false(dimms_has(f, "dimm0"));
 }
 
+/* What a guest did before the reset does not reach into the life of the next one. */
+static void test_memory_devices_reset_serves_all_that_waits(void **state)
+{
+    DimmFixture *f = *state;
+
+    dimms_add_memory(f, "m0", BLOCK);
+    dimms_plug(f, "m0", true);
+    for (unsigned i = 0; i < GUEST_ACTS_MAX; i++) {
+        slot_ost(f, 1, 3, 1);
+    }
+    slot_eject(f, 0);
+    memory_devices_reset(f->md);
+    assert_int_equal(f->md->acts.length, 0);
+    assert_false(dimms_has(f, "dimm0"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, dimms_setup, dimms_teardown)
 
 int main(void)
@@ -328,6 +344,7 @@ int main(void)
         TEST(test_memory_devices_reset_takes_out_what_was_asked_for),
         TEST(test_memory_devices_reset_after_an_eject_that_was_not_served),
         TEST(test_memory_devices_flood_of_ost_is_bounded),
+        TEST(test_memory_devices_reset_serves_all_that_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
