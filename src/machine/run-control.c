@@ -114,11 +114,12 @@ const VcpuOps run_control_vcpu_ops = {
 static void on_memory_failed(void *opaque, const GError *commit_error, const GError *revert_error)
 {
     Machine *machine = opaque;
+    bool one = commit_error == revert_error; /* who failed could not go back, and says so itself */
 
     fprintf(stderr,
-            "tessera: the memory map could not be changed (%s), nor put back (%s); the machine is "
+            "tessera: the memory map could not be changed, nor put back: %s%s%s; the machine is "
             "stopped\n",
-            commit_error->message, revert_error->message);
+            commit_error->message, one ? "" : "; ", one ? "" : revert_error->message);
     atomic_store(&machine->run.no_map, true);
     request(machine, REQUEST_FAILED);
 }

@@ -68,7 +68,8 @@ void memory_region_transaction_abort(MemorySystem *ms);
 
 /**
  * memory_system_set_failed_handler() - who stops the VM when even undoing a commit failed
- * @handler: called with both errors under the machine lock; the old views stay published
+ * @handler: called with both errors under the machine lock; the old views stay published. It is one
+ *      and the same error when a listener that failed could not go back itself, and tells both in it
  */
 void memory_system_set_failed_handler(MemorySystem *ms,
                                       void (*handler)(void *opaque, const GError *commit_error,
