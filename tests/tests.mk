@@ -32,7 +32,7 @@ $(START_TEST): $(LIB_OBJS)
 # support/faults.c, which can make them fail.
 MACHINE_SUPPORT    := $(patsubst %.c,$B/%.o,$(wildcard tests/unit/machine/support/*.c))
 HOST_CALLS         := mmap munmap mprotect madvise memfd_create ftruncate fallocate eventfd timerfd_create signalfd \
-                      open pthread_create
+                      open fstat fcntl pread pthread_create
 HOST_WRAP          := $(HOST_CALLS:%=-Wl,--wrap=%)
 UNIT_MACHINE_TESTS := $(patsubst %.c,$B/%,$(wildcard tests/unit/machine/test-*.c))
 

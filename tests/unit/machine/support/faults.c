@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include "../../kvm/support/model-kvm.h"
 
@@ -199,6 +200,27 @@ WRAP(int, open, const char *path, int flags, ...)
         va_end(args);
     }
     return host_call_fails("open", true, EMFILE) ? -1 : __real_open(path, flags, mode);
+}
+
+WRAP(int, fstat, int fd, struct stat *st)
+{
+    return host_call_fails("fstat", true, EIO) ? -1 : __real_fstat(fd, st);
+}
+
+WRAP(int, fcntl, int fd, int cmd, ...)
+{
+    va_list args;
+    void *arg;
+
+    va_start(args, cmd);
+    arg = va_arg(args, void *); /* an int, a pointer, or nothing: the kernel takes what it needs */
+    va_end(args);
+    return host_call_fails("fcntl", true, EINVAL) ? -1 : __real_fcntl(fd, cmd, arg);
+}
+
+WRAP(ssize_t, pread, int fd, void *buf, size_t len, off_t off)
+{
+    return host_call_fails("pread", true, EIO) ? -1 : __real_pread(fd, buf, len, off);
 }
 
 WRAP(int, pthread_create, pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),

@@ -9,8 +9,8 @@
 /*
  * The linker (-Wl,--wrap) puts faults.c in the place of the calls by which a program gets something
  * from the host: mmap, mprotect, madvise, memfd_create, ftruncate, fallocate, eventfd, timerfd_create,
- * signalfd, open, pthread_create. Those that the model KVM makes for itself do not count; its ioctls
- * do. Any thread.
+ * signalfd, open, fstat, fcntl, pread, pthread_create. Those that the model KVM makes for itself do not
+ * count; its ioctls do. Any thread.
  */
 
 /** faults_arm() - call @n from now on (from 1), and with @all_later every one after, fails. 0: none */
