@@ -289,7 +289,7 @@ static bool add_device(MonitorFixture *f, GError **error)
 
 static void test_plug(void **state)
 {
-    check_scenario(&(Scenario){.prepare = with_object, .act = add_device}, 2);
+    check_scenario(&(Scenario){.prepare = with_object, .act = add_device}, 1);
 }
 
 static void with_dimm(MonitorFixture *f)
