@@ -4,6 +4,20 @@
 
 #include "tree-internal.h"
 
+static GTree *events_of_view(const FlatView *view, ViewEventsOfTile *of_tile)
+{
+    const AddrRange all = addr_range(0, INT128_2_64);
+    g_autoptr(GArray) spans = g_array_new(FALSE, FALSE, sizeof(AddrRange));
+    g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(ViewEvent));
+    g_autoptr(GArray) list = NULL;
+    GTree *events = view_events_new();
+
+    g_array_append_val(spans, all);
+    list = view_events_of_tiles(view, spans, of_tile);
+    view_events_replace(events, none, list);
+    return events;
+}
+
 AddressSpace *address_space_new(MemorySystem *ms, MemoryRegion *root, const char *name,
                                 GError **error)
 {
@@ -17,7 +31,7 @@ AddressSpace *address_space_new(MemorySystem *ms, MemoryRegion *root, const char
     as->ms = ms;
     as->root = memory_region_ref(root);
     as->name = g_strdup(name);
-    view = address_space_share_or_render(ms, memory_region_effective_root(root), NULL, &stats);
+    view = address_space_first_view(ms, memory_region_effective_root(root), &stats);
     if (!section_table_check(ms->sections, error)) {
         flatview_unref(view);
         memory_region_unref(root);
@@ -26,9 +40,11 @@ AddressSpace *address_space_new(MemorySystem *ms, MemoryRegion *root, const char
         g_free(as);
         return NULL;
     }
-    as->ioeventfds = view_events_of_eventfds(view);
-    as->coalesced = view_events_of_coalesced(view);
+    as->ioeventfds = events_of_view(view, view_eventfds_of_tile);
+    as->coalesced = events_of_view(view, view_coalesced_of_tile);
     rcu_publish(&as->view, view);
+    as->next_of_root = root->spaces;
+    root->spaces = as;
     g_ptr_array_add(ms->spaces, as);
     memory_system_unlock(ms);
     return as;
@@ -40,10 +56,20 @@ static void address_space_destroy(RcuHead *head)
     AddressSpace *as = (AddressSpace *)((char *)head - offsetof(AddressSpace, rcu));
 
     bounce_pool_free(as->bounce);
-    g_array_unref(as->ioeventfds);
-    g_array_unref(as->coalesced);
+    g_tree_unref(as->ioeventfds);
+    g_tree_unref(as->coalesced);
     g_free(as->name);
     g_free(as);
+}
+
+static void leave_root(AddressSpace *as)
+{
+    AddressSpace **link = &as->root->spaces;
+
+    while (*link != as) {
+        link = &(*link)->next_of_root;
+    }
+    *link = as->next_of_root;
 }
 
 void address_space_free(AddressSpace *as)
@@ -58,6 +84,7 @@ void address_space_free(AddressSpace *as)
     g_assert(!transaction_is_open(ms));
     g_assert(!as->listeners);
     g_ptr_array_remove(ms->spaces, as);
+    leave_root(as);
     flatview_retire(address_space_flatview(as));
     memory_system_unlock(ms);
     memory_region_unref(as->root);

@@ -6,11 +6,11 @@
 #include "tree-internal.h"
 
 /**
- * commit_spaces() - makes the edits effective in every space whose root carries @mark
+ * commit_spaces() - makes the edits effective in every space that has dirty windows
  *
  * All or nothing: on failure the spaces and listeners are as before; undoing the tree is the
  * caller's part. Machine lock.
  */
-bool commit_spaces(MemorySystem *ms, uint64_t mark, GError **error);
+bool commit_spaces(MemorySystem *ms, GError **error);
 
 #endif

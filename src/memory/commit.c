@@ -3,7 +3,7 @@
 #include "commit-internal.h"
 
 #include <inttypes.h>
-#include <string.h>
+#include "dirty-internal.h"
 #include "tessera/util/error.h"
 #include "tessera/util/log.h"
 
@@ -15,94 +15,53 @@ typedef struct Commit {
 
 static void update_free(gpointer data)
 {
-    SpaceUpdate *update = data;
-
-    update->as->update = NULL;
-    flatview_unref(update->new_view); /* published: has been set to NULL */
-    g_clear_pointer(&update->eventfds_after, g_array_unref);
-    g_clear_pointer(&update->coalesced_after, g_array_unref);
-    g_free(update);
+    space_update_free(data);
 }
 
-/* A new view is complete before anybody sees it: ids, then the dispatch that names them. */
-static FlatView *render_ready(MemorySystem *ms, MemoryRegion *root, const FlatView *old,
-                              MemoryCommitStats *stats)
+/* Without a look at what was edited: what the dirty windows leave out would show as a difference. */
+static GArray *whole_space(void)
 {
-    uint64_t visited;
-    FlatView *view = render_memory_region(ms, root, &visited);
+    const AddrRange all = addr_range(0, INT128_2_64);
+    GArray *windows = g_array_new(FALSE, FALSE, sizeof(AddrRange));
 
-    flatview_adopt_sections(view, old);
-    flatview_set_dispatch(view, dispatch_new(ms->sections, view));
-    stats->views_rendered++;
-    stats->ranges_visited += visited;
-    stats->radix_nodes_built += dispatch_nodes(flatview_dispatch(view));
-    return view;
-}
-
-FlatView *address_space_share_or_render(MemorySystem *ms, MemoryRegion *effective_root,
-                                        const FlatView *old, MemoryCommitStats *stats)
-{
-    for (guint i = 0; i < ms->spaces->len; i++) {
-        AddressSpace *as = g_ptr_array_index(ms->spaces, i);
-        FlatView *view = as->update ? as->update->new_view : address_space_flatview(as);
-
-        if (view && flatview_root(view) == effective_root) {
-            return flatview_ref(view);
-        }
-    }
-    return render_ready(ms, effective_root, old, stats);
+    g_array_append_val(windows, all);
+    return windows;
 }
 
 /*
  * One update for each space that an edit reached. All are entered before the first view is
  * rendered, so that nobody shares a view that the edits have made old.
  */
-static void collect_updates(Commit *commit, uint64_t mark)
+static void collect_updates(Commit *commit)
 {
     MemorySystem *ms = commit->ms;
 
     for (guint i = 0; i < ms->spaces->len; i++) {
         AddressSpace *as = g_ptr_array_index(ms->spaces, i);
+        GArray *windows = ms->full_render ? whole_space() : dirty_take(as);
 
-        if (as->root->mark == mark) {
-            SpaceUpdate *update = g_new0(SpaceUpdate, 1);
-
-            update->as = as;
-            as->update = update;
-            g_ptr_array_add(commit->updates, update);
+        if (windows) {
+            g_ptr_array_add(commit->updates, space_update_new(as, windows));
         }
     }
 }
 
-static bool same_content(const FlatView *a, const FlatView *b)
+/*
+ * Spaces whose effective root stays go first: if their view stays, too, those that come to share the
+ * root share that view, and not one of their own making.
+ */
+static void render_updates(Commit *commit)
 {
-    MemoryDiff diff = { .old_view = a, .new_view = b };
+    for (int stays = 1; stays >= 0; stays--) {
+        for (guint i = 0; i < commit->updates->len; i++) {
+            SpaceUpdate *update = g_ptr_array_index(commit->updates, i);
+            const FlatView *old = address_space_flatview(update->as);
 
-    return memory_diff_is_empty(&diff);
-}
-
-static void render_update(Commit *commit, SpaceUpdate *update)
-{
-    AddressSpace *as = update->as;
-    FlatView *old = address_space_flatview(as);
-    MemoryRegion *root = memory_region_effective_root(as->root);
-
-    update->new_view = address_space_share_or_render(commit->ms, root, old, &commit->stats);
-    if (flatview_root(old) == root && old != update->new_view &&
-        same_content(old, update->new_view)) {
-        /* Nothing that shows was edited: readers keep their caches. */
-        flatview_unref(update->new_view);
-        update->new_view = flatview_ref(old);
+            if ((flatview_root(old) == update->root) == stays) {
+                space_update_render(update, &commit->stats);
+            }
+        }
     }
-    update->diff = (MemoryDiff){ .as = as, .old_view = old, .new_view = update->new_view };
-    update->eventfds_before = as->ioeventfds;
-    update->coalesced_before = as->coalesced;
-    update->eventfds_after = view_events_of_eventfds(update->new_view);
-    update->coalesced_after = view_events_of_coalesced(update->new_view);
-    update->heard = !memory_diff_is_empty(&update->diff) ||
-                    !view_events_equal(update->eventfds_before, update->eventfds_after) ||
-                    !view_events_equal(update->coalesced_before, update->coalesced_after);
-    commit->stats.ranges_visited += flatview_count(old) + flatview_count(update->new_view);
 }
 
 static bool listener_takes_part(const MemoryListener *l)
@@ -207,26 +166,10 @@ static bool apply_listeners(Commit *commit, GError **error)
     return true;
 }
 
-static void publish_update(SpaceUpdate *update)
-{
-    AddressSpace *as = update->as;
-    FlatView *old = address_space_flatview(as);
-
-    if (old != update->new_view) {
-        rcu_publish(&as->view, update->new_view);
-        flatview_retire(old);
-        update->new_view = NULL; /* the space has the reference now */
-    }
-    g_array_unref(as->ioeventfds);
-    as->ioeventfds = g_steal_pointer(&update->eventfds_after);
-    g_array_unref(as->coalesced);
-    as->coalesced = g_steal_pointer(&update->coalesced_after);
-}
-
 static void publish(Commit *commit)
 {
     for (guint i = 0; i < commit->updates->len; i++) {
-        publish_update(g_ptr_array_index(commit->updates, i));
+        space_update_publish(g_ptr_array_index(commit->updates, i));
     }
     for (GList *link = commit->ms->listeners; link; link = link->next) {
         MemoryListener *l = link->data;
@@ -259,17 +202,15 @@ static void add_stats(MemorySystem *ms, MemoryCommitStats *stats)
              stats->listener_calls, stats->microseconds);
 }
 
-bool commit_spaces(MemorySystem *ms, uint64_t mark, GError **error)
+bool commit_spaces(MemorySystem *ms, GError **error)
 {
     g_autoptr(GPtrArray) updates = g_ptr_array_new_with_free_func(update_free);
     Commit commit = { .ms = ms, .updates = updates };
     gint64 began = g_get_monotonic_time();
     bool ok;
 
-    collect_updates(&commit, mark);
-    for (guint i = 0; i < updates->len; i++) {
-        render_update(&commit, g_ptr_array_index(updates, i));
-    }
+    collect_updates(&commit);
+    render_updates(&commit);
     ok = section_table_check(ms->sections, error) && ask_listeners(&commit, error);
     if (ok) {
         tell_listeners(&commit);

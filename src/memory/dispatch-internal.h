@@ -21,8 +21,8 @@
  * A page in which several tiles lie is a subpage: their offsets, sorted, for a binary search.
  *
  * Nodes and subpages are immutable once their view is published, and counted by reference (each
- * entry that names one holds a reference): the next view can share every subtree that did not change
- * and copy only the path to what did. They live in pools of the SectionTable, which belongs to the
+ * entry that names one holds a reference): the next view shares every subtree that did not change and
+ * copies only the path to what did. They live in pools of the SectionTable, which belongs to the
  * MemorySystem, so that a number means the same in every view.
  *
  * Section ids are stable across views and 29 bits wide. They go back to the table only a grace
@@ -88,14 +88,17 @@ void section_table_free(SectionTable *table);
  */
 bool section_table_check(SectionTable *table, GError **error);
 /**
- * section_table_add() - a new id for @fr (machine lock); holds no reference: the view does
+ * section_table_add() - a new id for @fr, which holds its region (machine lock)
  *
  * SECTION_ID_NONE when memory has run out: section_table_check() tells.
  */
 uint32_t section_table_add(SectionTable *table, const FlatRange *fr);
 /** section_table_ref() - a further user of @id: it takes one more section_table_remove() to free it */
 void section_table_ref(SectionTable *table, uint32_t id);
-/** section_table_remove() - gives an id back (machine lock or RCU callback; thread-safe) */
+/**
+ * section_table_remove() - gives an id back; the last user drops the region, too, so that its owner's
+ * finalizer may run here. Machine lock or RCU callback; thread-safe
+ */
 void section_table_remove(SectionTable *table, uint32_t id);
 /** section_table_count() - ids in use, without SECTION_ID_UNASSIGNED */
 uint32_t section_table_count(SectionTable *table);
@@ -115,12 +118,19 @@ struct Dispatch {
     const DispatchSection *sections;
     const FlatView *view; /* owns this */
     SectionTable *table;
-    uint64_t node_count;
-    size_t subpage_bytes;
+    uint64_t nodes_built; /* for it: the others it shares with the one before */
 };
 
-/** dispatch_new() - the radix of @view, whose ranges all carry section ids; asserted */
-Dispatch *dispatch_new(SectionTable *table, const FlatView *view);
+/**
+ * dispatch_new() - the radix of @view, whose tiles all carry section ids (asserted)
+ * @old: that of another view, from which this one differs in @spans at most; NULL: from scratch
+ * @spans: sorted AddrRange, each of whole tiles in both views
+ *
+ * The result is the same, entry for entry, as from scratch; but nodes into which no span reaches are
+ * shared. Machine lock.
+ */
+Dispatch *dispatch_new(SectionTable *table, const FlatView *view, const Dispatch *old,
+                       const GArray *spans);
 /** dispatch_free() - drops its nodes. After a grace period if it was published. NULL is allowed */
 void dispatch_free(Dispatch *dispatch);
 
@@ -135,8 +145,9 @@ const DispatchSection *dispatch_lookup(const Dispatch *dispatch, hwaddr addr);
 /** dispatch_next_start() - first assigned address after the unassigned @addr; false: none follows */
 bool dispatch_next_start(const Dispatch *dispatch, hwaddr addr, hwaddr *ret_start);
 
+/** dispatch_nodes() - nodes of the radix, those shared with other views included; walks them all */
 uint64_t dispatch_nodes(const Dispatch *dispatch);
-/** dispatch_memory_bytes() - nodes, subpages and the sections of the view's tiles */
+/** dispatch_memory_bytes() - of nodes, subpages and the sections of the view's tiles; the same */
 size_t dispatch_memory_bytes(const Dispatch *dispatch);
 
 /** dispatch_dump() - appends sections, nodes and subpages to @out. Machine lock: its view stays */
@@ -144,9 +155,12 @@ void dispatch_dump(const Dispatch *dispatch, GString *out);
 
 /* phys-page-map.c: build and drop a radix. The table is the one that all entries refer to. */
 
-/** phys_page_map_build() - the root entry of @view's radix; counts what it built */
-PhysPageEntry phys_page_map_build(SectionTable *table, const FlatView *view,
-                                  uint64_t *ret_nodes, size_t *ret_subpage_bytes);
+/** phys_page_map_build() - the root entry of a radix, see dispatch_new(); counts what it built */
+PhysPageEntry phys_page_map_build(SectionTable *table, const FlatView *view, const Dispatch *old,
+                                  const GArray *spans, uint64_t *ret_built);
+/** phys_page_map_count() - adds up what lies below @entry */
+void phys_page_map_count(const SectionTable *table, PhysPageEntry entry, uint64_t *nodes,
+                         size_t *subpage_bytes);
 /** phys_page_map_unref() - drops one reference on what @entry names, and all that dies with it */
 void phys_page_map_unref(SectionTable *table, PhysPageEntry entry);
 

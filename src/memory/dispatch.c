@@ -5,7 +5,8 @@
 #include <glib.h>
 #include "section-table-internal.h"
 
-Dispatch *dispatch_new(SectionTable *table, const FlatView *view)
+Dispatch *dispatch_new(SectionTable *table, const FlatView *view, const Dispatch *old,
+                       const GArray *spans)
 {
     Dispatch *dispatch = g_new(Dispatch, 1);
 
@@ -18,8 +19,7 @@ Dispatch *dispatch_new(SectionTable *table, const FlatView *view)
         .table = table,
     };
     g_assert(dispatch->generation != 0);
-    dispatch->root = phys_page_map_build(table, view, &dispatch->node_count,
-                                         &dispatch->subpage_bytes);
+    dispatch->root = phys_page_map_build(table, view, old, spans, &dispatch->nodes_built);
     return dispatch;
 }
 
@@ -85,12 +85,20 @@ bool dispatch_next_start(const Dispatch *dispatch, hwaddr addr, hwaddr *ret_star
 
 uint64_t dispatch_nodes(const Dispatch *dispatch)
 {
-    return dispatch->node_count;
+    uint64_t nodes = 0;
+    size_t subpage_bytes = 0;
+
+    phys_page_map_count(dispatch->table, dispatch->root, &nodes, &subpage_bytes);
+    return nodes;
 }
 
 size_t dispatch_memory_bytes(const Dispatch *dispatch)
 {
-    return sizeof(*dispatch) + dispatch->subpage_bytes +
-           dispatch->node_count * (sizeof(PhysPageNode) + sizeof(uint32_t)) +
+    uint64_t nodes = 0;
+    size_t subpage_bytes = 0;
+
+    phys_page_map_count(dispatch->table, dispatch->root, &nodes, &subpage_bytes);
+    return sizeof(*dispatch) + subpage_bytes +
+           nodes * (sizeof(PhysPageNode) + sizeof(uint32_t)) +
            flatview_count(dispatch->view) * (sizeof(DispatchSection) + sizeof(uint32_t));
 }

@@ -1,57 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* FlatView: chunks of sorted tiles, looked up by binary search, walked by an iterator. */
+/* FlatView: a view's life, its tiles and their section ids, lookup and walk. */
 #include "flatview-internal.h"
 
-#include <glib.h>
 #include "memory-internal.h"
-
-/*
- * A view is an array of pointers to chunks; a chunk holds up to FLAT_CHUNK_RANGES tiles, and for
- * each of them one reference on its region and one count of its section id. A chunk is immutable
- * once its view is published, so a later view may hold the same chunk: what both show costs
- * nothing.
- */
-#define FLAT_CHUNK_RANGES 64u
-
-typedef struct FlatChunk {
-    _Atomic unsigned refs;
-    uint32_t count;
-    FlatRange ranges[FLAT_CHUNK_RANGES];
-} FlatChunk;
 
 /* A reference on its way out: a view shared by several spaces may be retired more than once. */
 typedef struct RetiredView {
     RcuHead rcu;
     FlatView *view;
 } RetiredView;
-
-static FlatChunk *flat_chunk_new(void)
-{
-    FlatChunk *chunk = g_new(FlatChunk, 1);
-
-    atomic_init(&chunk->refs, 1);
-    chunk->count = 0;
-    return chunk;
-}
-
-static void flat_chunk_unref(MemorySystem *ms, FlatChunk *chunk)
-{
-    if (atomic_fetch_sub_explicit(&chunk->refs, 1, memory_order_acq_rel) > 1) {
-        return;
-    }
-    for (uint32_t i = 0; i < chunk->count; i++) {
-        if (chunk->ranges[i].section_id != SECTION_ID_NONE) {
-            section_table_remove(ms->sections, chunk->ranges[i].section_id);
-        }
-        memory_region_unref(chunk->ranges[i].mr);
-    }
-    g_free(chunk);
-}
-
-static FlatChunk *flatview_chunk(const FlatView *view, uint32_t i)
-{
-    return g_ptr_array_index(view->chunks, i);
-}
 
 /*
  * Process-wide, because a thread's cache of its last lookup is, too: with a counter for each system
@@ -72,7 +29,15 @@ FlatView *flatview_new(MemorySystem *ms, MemoryRegion *root)
     view->generation = next_generation();
     view->ms = ms;
     view->root = root ? memory_region_ref(root) : NULL;
-    view->chunks = g_ptr_array_new();
+    return view;
+}
+
+FlatView *flatview_copy(const FlatView *old, MemoryRegion *root)
+{
+    FlatView *view = flatview_new(old->ms, root);
+
+    view->tiles = flat_tree_ref(old->tiles);
+    view->count = old->count;
     return view;
 }
 
@@ -87,13 +52,8 @@ void flatview_unref(FlatView *view)
     if (!view || atomic_fetch_sub_explicit(&view->refs, 1, memory_order_acq_rel) > 1) {
         return;
     }
-    if (view->dispatch) {
-        dispatch_free(view->dispatch);
-    }
-    for (uint32_t i = 0; i < view->chunks->len; i++) {
-        flat_chunk_unref(view->ms, flatview_chunk(view, i));
-    }
-    g_ptr_array_free(view->chunks, TRUE);
+    dispatch_free(view->dispatch);
+    flat_tree_unref(view->ms->sections, view->tiles);
     if (view->root) {
         memory_region_unref(view->root);
     }
@@ -120,89 +80,167 @@ void flatview_retire(FlatView *view)
     rcu_defer(&retired->rcu, retired_view_drop);
 }
 
-static FlatRange *flatview_last_range(const FlatView *view)
-{
-    FlatChunk *chunk;
+/* --- Making the next view --- */
 
-    if (view->chunks->len == 0) {
-        return NULL;
-    }
-    chunk = flatview_chunk(view, view->chunks->len - 1);
-    return &chunk->ranges[chunk->count - 1];
+static FlatRange *range_at(const GArray *ranges, guint i)
+{
+    return &g_array_index(ranges, FlatRange, i);
 }
 
-/* Appends without taking a reference on the region. */
-static void flatview_push(FlatView *view, const FlatRange *fr)
+/* Gives each of @ranges the id of the equal tile among those of @old from its address on, or a new
+ * one. */
+static void adopt_sections(SectionTable *table, GArray *ranges, FlatViewIter *old)
 {
-    FlatChunk *chunk = NULL;
+    const FlatRange *was = flatview_iter_next(old);
 
-    if (view->chunks->len) {
-        chunk = flatview_chunk(view, view->chunks->len - 1);
-    }
-    if (!chunk || chunk->count == FLAT_CHUNK_RANGES) {
-        chunk = flat_chunk_new();
-        g_ptr_array_add(view->chunks, chunk);
-    }
-    chunk->ranges[chunk->count++] = *fr;
-    view->count++;
-}
+    for (guint i = 0; i < ranges->len; i++) {
+        FlatRange *fr = range_at(ranges, i);
 
-void flatview_append(FlatView *view, const FlatRange *fr)
-{
-    const FlatRange *prev = flatview_last_range(view);
-
-    g_assert(fr->start <= fr->last);
-    g_assert(!prev || prev->last < fr->start);
-    memory_region_ref(fr->mr);
-    flatview_push(view, fr);
-}
-
-static bool flat_range_same_attributes(const FlatRange *a, const FlatRange *b)
-{
-    return a->mr == b->mr && a->readonly == b->readonly && a->romd_mode == b->romd_mode &&
-           a->nonvolatile == b->nonvolatile;
-}
-
-bool flat_range_same_tile(const FlatRange *a, const FlatRange *b)
-{
-    return a->start == b->start && a->last == b->last &&
-           a->offset_in_region == b->offset_in_region && flat_range_same_attributes(a, b);
-}
-
-static bool flat_range_runs_on(const FlatRange *a, const FlatRange *b)
-{
-    hwaddr length = b->start - a->start; /* of @a, when @b follows it */
-
-    return a->last + 1 == b->start && b->start != 0 && flat_range_same_attributes(a, b) &&
-           a->dirty_log_mask == b->dirty_log_mask &&
-           a->offset_in_region + length == b->offset_in_region;
-}
-
-void flatview_simplify(FlatView *view)
-{
-    g_autoptr(GPtrArray) old = view->chunks;
-
-    view->chunks = g_ptr_array_sized_new(old->len);
-    view->count = 0;
-    for (uint32_t c = 0; c < old->len; c++) {
-        FlatChunk *chunk = g_ptr_array_index(old, c);
-
-        g_assert(atomic_load_explicit(&chunk->refs, memory_order_relaxed) == 1);
-        for (uint32_t i = 0; i < chunk->count; i++) {
-            FlatRange *fr = &chunk->ranges[i];
-            FlatRange *prev = flatview_last_range(view);
-
-            g_assert(fr->section_id == SECTION_ID_NONE);
-            if (prev && flat_range_runs_on(prev, fr)) {
-                prev->last = fr->last;
-                memory_region_unref(fr->mr); /* @prev holds it: never the last one */
-            } else {
-                flatview_push(view, fr);
-            }
+        while (was && was->start < fr->start) {
+            was = flatview_iter_next(old);
         }
-        g_free(chunk); /* its references have moved */
+        if (was && flat_range_equal(was, fr) && was->section_id != SECTION_ID_NONE) {
+            fr->section_id = was->section_id;
+            section_table_ref(table, fr->section_id);
+        } else {
+            fr->section_id = section_table_add(table, fr);
+        }
     }
 }
+
+/* The tiles of @view in [@first, @last] become @ranges, of which no equal tile stands there yet. */
+static void put_tiles(FlatView *view, hwaddr first, hwaddr last, const GArray *ranges)
+{
+    FlatNode *old = view->tiles;
+
+    view->tiles = flat_tree_replace(view->ms->sections, old, first, last, ranges);
+    flat_tree_unref(view->ms->sections, old);
+    view->count += ranges->len;
+}
+
+void flatview_fill(FlatView *view, GArray *ranges, const FlatView *old)
+{
+    FlatViewIter it = { 0 };
+
+    g_assert(view->count == 0);
+    if (old) {
+        flatview_iter_init(&it, old);
+    }
+    adopt_sections(view->ms->sections, ranges, &it);
+    put_tiles(view, 0, UINT64_MAX, ranges);
+}
+
+/* Where the tiles lie that reach into @window of @view, or touch it. */
+static AddrRange widen_to_tiles(const FlatView *view, AddrRange window)
+{
+    Int128 start = window.start, end = addr_range_end(window);
+    const FlatRange *before = start > 0 ? flatview_find(view, (hwaddr)(start - 1)) : NULL;
+    const FlatRange *after = end < INT128_2_64 ? flatview_find(view, (hwaddr)end) : NULL;
+
+    start = before ? before->start : start;
+    end = after ? (Int128)after->last + 1 : end;
+    return addr_range(start, end - start);
+}
+
+static GArray *tiles_in(const FlatView *view, AddrRange range)
+{
+    GArray *tiles = flat_ranges_new();
+    FlatViewIter it;
+    const FlatRange *fr;
+
+    flatview_iter_init_at(&it, view, (hwaddr)range.start);
+    while ((fr = flatview_iter_next(&it)) && fr->start < addr_range_end(range)) {
+        g_array_append_vals(tiles, fr, 1);
+    }
+    return tiles;
+}
+
+/* The part of @fr in [@first, @last], as a tile under construction. */
+static FlatRange cut(const FlatRange *fr, hwaddr first, hwaddr last)
+{
+    FlatRange part = *fr;
+
+    part.start = MAX(fr->start, first);
+    part.last = MIN(fr->last, last);
+    part.offset_in_region += part.start - fr->start;
+    part.section_id = SECTION_ID_NONE;
+    return part;
+}
+
+/* What stands at @was (in a wider range than @window), with @ranges in the window. */
+static GArray *tiles_with(const GArray *was, AddrRange window, const GArray *ranges)
+{
+    hwaddr first = (hwaddr)window.start, last = (hwaddr)(addr_range_end(window) - 1);
+    GArray *tiles = flat_ranges_new();
+    FlatRange part;
+
+    if (was->len && range_at(was, 0)->start < first) {
+        part = cut(range_at(was, 0), 0, first - 1);
+        flat_ranges_append(tiles, &part);
+    }
+    for (guint i = 0; i < ranges->len; i++) {
+        flat_ranges_append(tiles, range_at(ranges, i));
+    }
+    if (was->len && range_at(was, was->len - 1)->last > last) {
+        part = cut(range_at(was, was->len - 1), last + 1, UINT64_MAX);
+        flat_ranges_append(tiles, &part);
+    }
+    return tiles;
+}
+
+/* Drops what both lists begin and end with. */
+static void trim_equal(GArray *a, GArray *b)
+{
+    guint n = MIN(a->len, b->len), head = 0, tail = 0;
+
+    while (head < n && flat_range_equal(range_at(a, head), range_at(b, head))) {
+        head++;
+    }
+    while (tail < n - head && flat_range_equal(range_at(a, a->len - 1 - tail),
+                                               range_at(b, b->len - 1 - tail))) {
+        tail++;
+    }
+    g_array_set_size(a, a->len - tail);
+    g_array_set_size(b, b->len - tail);
+    g_array_remove_range(a, 0, head);
+    g_array_remove_range(b, 0, head);
+}
+
+/* From the first tile of either list to the last; one may be empty. */
+static AddrRange span_of(const GArray *a, const GArray *b)
+{
+    hwaddr first = UINT64_MAX, last = 0;
+    const GArray *lists[] = { a, b };
+
+    for (unsigned i = 0; i < 2; i++) {
+        if (lists[i]->len) {
+            first = MIN(first, range_at(lists[i], 0)->start);
+            last = MAX(last, range_at(lists[i], lists[i]->len - 1)->last);
+        }
+    }
+    return addr_range(first, (Int128)last - first + 1);
+}
+
+void flatview_replace(FlatView *view, AddrRange window, const GArray *ranges, GArray *spans)
+{
+    g_autoptr(GArray) was = tiles_in(view, widen_to_tiles(view, window));
+    g_autoptr(GArray) is = tiles_with(was, window, ranges);
+    FlatViewIter old;
+    AddrRange span;
+
+    trim_equal(was, is);
+    if (was->len == 0 && is->len == 0) {
+        return;
+    }
+    span = span_of(was, is);
+    flatview_iter_init_at(&old, view, (hwaddr)span.start);
+    adopt_sections(view->ms->sections, is, &old);
+    view->count -= was->len;
+    put_tiles(view, (hwaddr)span.start, (hwaddr)(addr_range_end(span) - 1), is);
+    g_array_append_val(spans, span);
+}
+
+/* --- Questions --- */
 
 uint64_t flatview_count(const FlatView *view)
 {
@@ -221,40 +259,12 @@ MemoryRegion *flatview_root(const FlatView *view)
 
 size_t flatview_memory_bytes(const FlatView *view)
 {
-    return sizeof(*view) + view->chunks->len * (sizeof(FlatChunk) + sizeof(gpointer));
+    return sizeof(*view) + flat_tree_bytes(view->tiles);
 }
 
 const FlatRange *flatview_find_from(const FlatView *view, hwaddr addr)
 {
-    uint32_t lo = 0, hi = view->chunks->len;
-    const FlatChunk *chunk;
-
-    while (lo < hi) { /* first chunk whose last tile ends at or after @addr */
-        uint32_t mid = lo + (hi - lo) / 2;
-
-        chunk = flatview_chunk(view, mid);
-        if (chunk->ranges[chunk->count - 1].last < addr) {
-            lo = mid + 1;
-        } else {
-            hi = mid;
-        }
-    }
-    if (lo == view->chunks->len) {
-        return NULL;
-    }
-    chunk = flatview_chunk(view, lo);
-    lo = 0;
-    hi = chunk->count - 1;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-
-        if (chunk->ranges[mid].last < addr) {
-            lo = mid + 1;
-        } else {
-            hi = mid;
-        }
-    }
-    return &chunk->ranges[lo];
+    return flat_tree_find_from(view->tiles, addr, NULL);
 }
 
 const FlatRange *flatview_find(const FlatView *view, hwaddr addr)
@@ -264,57 +274,39 @@ const FlatRange *flatview_find(const FlatView *view, hwaddr addr)
     return fr && fr->start <= addr ? fr : NULL;
 }
 
-void flatview_iter_init(FlatViewIter *it, const FlatView *view)
+void flatview_iter_init_at(FlatViewIter *it, const FlatView *view, hwaddr addr)
 {
     *it = (FlatViewIter){ .view = view };
+    it->next = flat_tree_find_from(view->tiles, addr, &it->left);
 }
 
-FlatRange *flatview_iter_next(FlatViewIter *it)
+void flatview_iter_init(FlatViewIter *it, const FlatView *view)
 {
-    FlatChunk *chunk;
+    flatview_iter_init_at(it, view, 0);
+}
 
-    if (it->chunk == it->view->chunks->len) {
+const FlatRange *flatview_iter_next(FlatViewIter *it)
+{
+    const FlatRange *fr = it->next;
+
+    if (!fr) {
         return NULL;
     }
-    chunk = flatview_chunk(it->view, it->chunk);
-    if (it->index + 1 == chunk->count) {
-        uint32_t index = it->index;
-
-        it->chunk++;
-        it->index = 0;
-        return &chunk->ranges[index];
+    if (it->left > 0) {
+        it->left--;
+        it->next++;
+    } else {
+        it->next = fr->last == UINT64_MAX
+                       ? NULL
+                       : flat_tree_find_from(it->view->tiles, fr->last + 1, &it->left);
     }
-    return &chunk->ranges[it->index++];
+    return fr;
 }
 
 void flatview_set_dispatch(FlatView *view, Dispatch *dispatch)
 {
     g_assert(!view->dispatch);
     view->dispatch = dispatch;
-}
-
-void flatview_adopt_sections(FlatView *view, const FlatView *old)
-{
-    FlatViewIter it, old_it = { 0 };
-    FlatRange *fr;
-    const FlatRange *was = NULL;
-
-    if (old) {
-        flatview_iter_init(&old_it, old);
-        was = flatview_iter_next(&old_it);
-    }
-    flatview_iter_init(&it, view);
-    while ((fr = flatview_iter_next(&it))) {
-        while (was && was->start < fr->start) {
-            was = flatview_iter_next(&old_it);
-        }
-        if (was && flat_range_same_tile(was, fr) && was->dirty_log_mask == fr->dirty_log_mask) {
-            fr->section_id = was->section_id;
-            section_table_ref(view->ms->sections, fr->section_id);
-        } else {
-            fr->section_id = section_table_add(view->ms->sections, fr);
-        }
-    }
 }
 
 MemoryRegionSection memory_region_section_from_range(AddressSpace *as, const FlatRange *fr)

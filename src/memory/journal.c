@@ -49,32 +49,6 @@ void journal_record(GArray *journal, MemoryRegion *mr)
     g_array_append_val(journal, entry);
 }
 
-void region_place(MemoryRegion *mr, MemoryRegion *container, hwaddr addr, Int128 size)
-{
-    MemoryRegion *old = mr->container;
-
-    if (old) {
-        region_index_remove(old->children, mr);
-    }
-    mr->addr = addr;
-    mr->size = size;
-    mr->container = container;
-    if (container) {
-        if (!container->children) {
-            container->children = region_index_new();
-        }
-        region_index_insert(container->children, mr);
-    }
-    if (old != container) {
-        if (container) {
-            region_link(container, mr);
-        }
-        if (old) {
-            region_unlink(old, mr); /* not the last: the journal holds @mr */
-        }
-    }
-}
-
 static void replace_list(GArray **list, GArray *with)
 {
     GArray *old = *list;
@@ -91,11 +65,11 @@ void journal_undo(GArray *journal)
         MemoryRegion *mr = entry->mr;
 
         region_place(mr, before->container, before->addr, before->size);
-        mr->alias_offset = before->alias_offset;
+        region_show(mr, before->alias_offset);
         mr->order = before->order;
         mr->priority = before->priority;
         mr->dirty_log_mask = before->dirty_log_mask;
-        mr->enabled = before->enabled;
+        region_enable(mr, before->enabled);
         mr->readonly = before->readonly;
         mr->nonvolatile = before->nonvolatile;
         mr->romd_mode = before->romd_mode;

@@ -130,12 +130,27 @@ static void tell_coalesced_add(const ViewEvent *event, void *opaque)
     TELL(t, false, coalesced_io_add, &section, event->addr, event->size);
 }
 
+/* Whoever wants to hear of what stays pays for a walk over all of it. */
+static bool anyone_hears_nops(const Telling *t)
+{
+    for (GList *link = first_link(t, false); link; link = next_link(t, link, false)) {
+        if (((MemoryListener *)link->data)->region_nop) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void listeners_tell(SpaceUpdate *update, MemoryListener *only, bool replay, uint64_t *calls)
 {
     Telling t = { update, only, replay, calls };
+    MemoryDiff with_nops = update->diff;
 
+    if (anyone_hears_nops(&t)) {
+        with_nops.spans = NULL;
+    }
     memory_diff_walk(&update->diff, pass_of_dels, &t);
-    memory_diff_walk(&update->diff, pass_of_adds, &t);
+    memory_diff_walk(&with_nops, pass_of_adds, &t);
     view_events_missing(update->eventfds_before, update->eventfds_after, tell_eventfd_del, &t);
     view_events_missing(update->eventfds_after, update->eventfds_before, tell_eventfd_add, &t);
     view_events_missing(update->coalesced_before, update->coalesced_after, tell_coalesced_del, &t);
@@ -214,21 +229,55 @@ static bool replay(MemoryListener *l, SpaceUpdate *update, bool may_refuse, GErr
     return true;
 }
 
+/* What a replay tells: everything, of a view that comes or goes for one listener. */
+typedef struct Replay {
+    SpaceUpdate update;
+    GArray *all; /* one span */
+} Replay;
+
+static void replay_init(Replay *r, AddressSpace *as, bool come)
+{
+    const AddrRange all = addr_range(0, INT128_2_64);
+    FlatView *view = address_space_flatview(as);
+    GArray *none = g_array_new(FALSE, FALSE, sizeof(ViewEvent));
+    GArray *eventfds, *coalesced;
+
+    r->all = g_array_new(FALSE, FALSE, sizeof(AddrRange));
+    g_array_append_val(r->all, all);
+    eventfds = view_events_in(as->ioeventfds, r->all);
+    coalesced = view_events_in(as->coalesced, r->all);
+    r->update = (SpaceUpdate){
+        .as = as,
+        .diff = { .as = as, .old_view = come ? NULL : view, .new_view = come ? view : NULL },
+        .eventfds_before = come ? g_array_ref(none) : eventfds,
+        .eventfds_after = come ? eventfds : g_array_ref(none),
+        .coalesced_before = come ? g_array_ref(none) : coalesced,
+        .coalesced_after = come ? coalesced : g_array_ref(none),
+    };
+    g_array_unref(none);
+}
+
+static void replay_done(Replay *r)
+{
+    g_array_unref(r->all);
+    g_array_unref(r->update.eventfds_before);
+    g_array_unref(r->update.eventfds_after);
+    g_array_unref(r->update.coalesced_before);
+    g_array_unref(r->update.coalesced_after);
+}
+
 bool memory_listener_register(MemoryListener *l, AddressSpace *as, GError **error)
 {
-    g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(ViewEvent));
-    SpaceUpdate update = { .as = as };
+    Replay r;
     bool ok;
 
     g_assert(!l->as);
     memory_system_lock(as->ms);
     g_assert(!transaction_is_committing(as->ms));
     listener_link(l, as);
-    update.diff = (MemoryDiff){ .as = as, .new_view = address_space_flatview(as) };
-    update.eventfds_before = update.coalesced_before = none;
-    update.eventfds_after = as->ioeventfds;
-    update.coalesced_after = as->coalesced;
-    ok = replay(l, &update, true, error);
+    replay_init(&r, as, true);
+    ok = replay(l, &r.update, true, error);
+    replay_done(&r);
     if (!ok) {
         listener_unlink(l);
     }
@@ -238,18 +287,15 @@ bool memory_listener_register(MemoryListener *l, AddressSpace *as, GError **erro
 
 void memory_listener_unregister(MemoryListener *l)
 {
-    g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(ViewEvent));
     AddressSpace *as = l->as;
-    SpaceUpdate update = { .as = as };
+    Replay r;
 
     g_assert(as);
     memory_system_lock(as->ms);
     g_assert(!transaction_is_committing(as->ms));
-    update.diff = (MemoryDiff){ .as = as, .old_view = address_space_flatview(as) };
-    update.eventfds_after = update.coalesced_after = none;
-    update.eventfds_before = as->ioeventfds;
-    update.coalesced_before = as->coalesced;
-    replay(l, &update, false, NULL);
+    replay_init(&r, as, false);
+    replay(l, &r.update, false, NULL);
+    replay_done(&r);
     listener_unlink(l);
     memory_system_unlock(as->ms);
 }

@@ -25,6 +25,7 @@ struct MemorySystem {
     GList *listeners;     /* by increasing priority */
     SectionTable *sections;
     RAMList *ram;         /* ram_list_new() / ram_list_free() */
+    bool full_render;     /* commits render whole views; guarded by the lock */
 
     void (*failed)(void *opaque, const GError *commit_error, const GError *revert_error);
     void *failed_opaque;
@@ -51,7 +52,7 @@ enum MemoryRegionKind {
     REGION_ALIAS,
 };
 
-/* An ordered index of a container's children by address: region-index.c. */
+/* Regions by place, a container's children or a target's aliases: region-index.c. */
 typedef struct RegionIndex RegionIndex;
 
 struct MemoryRegion {
@@ -81,7 +82,8 @@ struct MemoryRegion {
     RegionIndex *children; /* NULL: none */
     MemoryRegion *alias;
     hwaddr alias_offset;
-    GPtrArray *aliases; /* regions that are aliases of this one, not owned; NULL: none */
+    RegionIndex *aliases; /* regions that are aliases of this one, not owned; NULL: none */
+    AddressSpace *spaces; /* those of which it is the root, linked by next_of_root */
     GArray *ioeventfds; /* RegionEventfd; replaced, never changed in place; NULL: none */
     GArray *coalesced;  /* AddrRange; the same */
     uint64_t mark;      /* last walk up the tree that came by (transaction.c) */
@@ -93,9 +95,11 @@ struct AddressSpace {
     char *name;
     _Atomic(FlatView *) view; /* published: RCU */
     RcuHead rcu;
-    GList *listeners;         /* by increasing priority; machine lock */
-    GArray *ioeventfds;       /* ViewEvent: as listeners know them; machine lock */
-    GArray *coalesced;        /* ViewEvent: the same */
+    AddressSpace *next_of_root; /* of the same root; machine lock, and all below */
+    GArray *dirty;              /* AddrRange: windows in which edits may have changed what it shows */
+    GList *listeners;           /* by increasing priority */
+    GTree *ioeventfds;          /* ViewEvent: as listeners know them */
+    GTree *coalesced;           /* ViewEvent: the same */
     struct SpaceUpdate *update; /* what the running commit does to it, else NULL */
     struct BouncePool *bounce; /* address-space-map.c; made by the first map, NULL before */
 };

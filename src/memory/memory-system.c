@@ -113,6 +113,14 @@ void memory_system_set_failed_handler(MemorySystem *ms,
     memory_system_unlock(ms);
 }
 
+void memory_system_set_full_render(MemorySystem *ms, bool full)
+{
+    memory_system_lock(ms);
+    g_assert(!transaction_is_open(ms));
+    ms->full_render = full;
+    memory_system_unlock(ms);
+}
+
 static MemoryCommitStats read_stats(MemorySystem *ms, const MemoryCommitStats *stats)
 {
     MemoryCommitStats copy;

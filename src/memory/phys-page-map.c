@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* PhysPageMap: builds the radix of a view in one walk over its tiles, and drops it again. */
+/* PhysPageMap: a view's radix, built from that of the view before, and dropped again. */
 #include <glib.h>
 #include <string.h>
 #include "section-table-internal.h"
@@ -11,11 +11,17 @@ typedef struct Cursor {
     const FlatRange *next;
 } Cursor;
 
+/* Windows are visited by increasing address, so both cursor and span only ever move on. */
 typedef struct Builder {
     SectionTable *table;
+    const FlatView *view;
+    const FlatView *old_view;
+    const GArray *spans; /* AddrRange; NULL: all is new */
+    guint span;          /* the first that does not end before the window */
     Cursor cursor;
+    const FlatRange *way; /* of the old view: the first tile that ends at or after way_base */
+    hwaddr way_base;
     uint64_t nodes;
-    size_t subpage_bytes;
 } Builder;
 
 static PhysPageEntry make_entry(unsigned skip, uint32_t ptr)
@@ -48,17 +54,22 @@ static void cursor_advance(Cursor *c)
     c->next = c->cur ? flatview_iter_next(&c->it) : NULL;
 }
 
-static void cursor_init(Cursor *c, const FlatView *view)
+static void cursor_init_at(Cursor *c, const FlatView *view, hwaddr addr)
 {
-    flatview_iter_init(&c->it, view);
+    flatview_iter_init_at(&c->it, view, addr);
     c->cur = NULL;
     c->next = flatview_iter_next(&c->it);
     cursor_advance(c);
 }
 
-static void cursor_pass_below(Cursor *c, hwaddr addr)
+/* To the first tile that does not end before @addr. */
+static void cursor_seek(Cursor *c, const FlatView *view, hwaddr addr)
 {
-    while (c->cur && c->cur->last < addr) {
+    for (unsigned step = 0; c->cur && c->cur->last < addr; step++) {
+        if (step == 4) { /* far: what lies between has not changed */
+            cursor_init_at(c, view, addr);
+            return;
+        }
         cursor_advance(c);
     }
 }
@@ -107,49 +118,246 @@ static G_GNUC_NO_INLINE PhysPageEntry build_subpage(Builder *b, hwaddr base)
         return PHYS_UNASSIGNED;
     }
     *(PhysSubpage **)slot_pool_at(&b->table->subpages, slot) = sp;
-    b->subpage_bytes += subpage_size(count) + sizeof(PhysSubpage *);
     return make_entry(PHYS_SUBPAGE, slot);
 }
 
-static PhysPageEntry build_window(Builder *b, unsigned level, hwaddr base);
+static PhysPageEntry entry_ref(SectionTable *table, PhysPageEntry entry)
+{
+    if (entry_skip(entry) == PHYS_SUBPAGE) {
+        slot_pool_ref(&table->subpages, entry_ptr(entry));
+    } else if (entry_skip(entry) != 0) {
+        slot_pool_ref(&table->nodes, entry_ptr(entry));
+    }
+    return entry;
+}
+
+/* The first address from @base on that is in a span; false: none is, up to @last. */
+static bool next_changed(Builder *b, hwaddr base, hwaddr last, hwaddr *ret_addr)
+{
+    const AddrRange *span;
+
+    *ret_addr = base;
+    if (!b->spans) {
+        return true;
+    }
+    while (b->span < b->spans->len &&
+           addr_range_end(g_array_index(b->spans, AddrRange, b->span)) <= base) {
+        b->span++;
+    }
+    if (b->span == b->spans->len) {
+        return false;
+    }
+    span = &g_array_index(b->spans, AddrRange, b->span);
+    if (span->start > last) {
+        return false;
+    }
+    *ret_addr = span->start > base ? (hwaddr)span->start : base;
+    return true;
+}
+
+/* A leaf stands for each part of its window that its tile touches. */
+static void unfold_leaf(Builder *b, unsigned level, hwaddr base, PhysPageEntry leaf,
+                        PhysPageEntry *entries)
+{
+    const DispatchSection *s = section_table_get(b->table, entry_ptr(leaf));
+    unsigned child_bits = PHYS_PAGE_BITS + PHYS_LEVEL_BITS * (level - 1);
+    hwaddr first = MAX(s->start, base), last = MIN(s->last, window_last(level, base));
+
+    for (hwaddr i = (first - base) >> child_bits; i <= (last - base) >> child_bits; i++) {
+        entries[i] = leaf;
+    }
+}
+
+/* Were nodes left out below @entry? Then one entry of the level below leads to all there is. */
+static bool is_short(PhysPageEntry entry)
+{
+    return entry_skip(entry) > 1;
+}
+
+/* A short entry as it stands one level further down, and one level further up. */
+static PhysPageEntry shorten(PhysPageEntry entry)
+{
+    unsigned skip = entry_skip(entry);
+
+    return skip == PHYS_SUBPAGE ? entry : make_entry(skip - 1, entry_ptr(entry));
+}
+
+static PhysPageEntry lengthen(PhysPageEntry entry)
+{
+    unsigned skip = entry_skip(entry);
+
+    return skip == 0 || skip == PHYS_SUBPAGE ? entry : make_entry(skip + 1, entry_ptr(entry));
+}
+
+/* Which one leads on from a short entry for the window at @base: the first tile there tells. */
+static unsigned way_down(Builder *b, unsigned level, hwaddr base)
+{
+    const FlatRange *fr = b->way;
+
+    if (!fr || base < b->way_base || base > fr->last) {
+        b->way = fr = flatview_find_from(b->old_view, base);
+        b->way_base = base;
+    }
+    return ((fr->start > base ? fr->start : base) - base) >>
+           (PHYS_PAGE_BITS + PHYS_LEVEL_BITS * (level - 1));
+}
 
 /*
- * Takes the window at @base of an entry at @level apart into entries of the level below. If only one
- * of them is in use, that one takes the place of the node.
+ * The entries of the level below of which @old is the short form, for the window at @base in the old
+ * radix; no references are taken.
  */
-static PhysPageEntry build_node(Builder *b, unsigned level, hwaddr base)
+static void unfold(Builder *b, unsigned level, hwaddr base, PhysPageEntry old,
+                   PhysPageEntry *entries)
+{
+    unsigned skip = entry_skip(old);
+
+    if (old == PHYS_UNASSIGNED) {
+        return;
+    }
+    if (skip == 0) {
+        unfold_leaf(b, level, base, old, entries);
+    } else if (skip == 1) {
+        const PhysPageNode *node = slot_pool_at(&b->table->nodes, entry_ptr(old));
+
+        memcpy(entries, node->entries, sizeof(node->entries));
+    } else {
+        entries[way_down(b, level, base)] = shorten(old);
+    }
+}
+
+static PhysPageEntry build_window(Builder *b, unsigned level, hwaddr base, PhysPageEntry old);
+
+/* Where nothing was: on to the first window below, from @child on, that holds a tile. */
+static bool next_used(Builder *b, hwaddr *child, unsigned child_bits, hwaddr last)
+{
+    const FlatRange *fr;
+
+    cursor_seek(&b->cursor, b->view, *child);
+    fr = b->cursor.cur;
+    if (!fr || fr->start > last) {
+        return false;
+    }
+    if (fr->start > *child) {
+        *child = fr->start >> child_bits << child_bits;
+    }
+    return true;
+}
+
+/*
+ * Where the next entry stands that is to be built: from the window at @child on, the first with a
+ * change in it and, where nothing was before, with a tile, too. False: none up to @last.
+ */
+static bool next_to_build(Builder *b, hwaddr *child, unsigned child_bits, hwaddr last,
+                          PhysPageEntry old)
+{
+    hwaddr addr;
+
+    if (!next_changed(b, *child, last, &addr)) {
+        return false;
+    }
+    if (addr > *child) {
+        *child = addr >> child_bits << child_bits;
+    }
+    return old != PHYS_UNASSIGNED || next_used(b, child, child_bits, last);
+}
+
+/* What no span reaches stays. Mostly leaves and nothing: that is seen at once. */
+static void keep_entries(const Builder *b, const PhysPageEntry *entries, unsigned count)
+{
+    PhysPageEntry any = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        any |= entries[i];
+    }
+    for (unsigned i = 0; entry_skip(any) != 0 && i < count; i++) {
+        entry_ref(b->table, entries[i]);
+    }
+}
+
+static void build_entries(Builder *b, unsigned level, hwaddr base, PhysPageEntry old,
+                          PhysPageEntry *entries)
 {
     unsigned child_bits = PHYS_PAGE_BITS + PHYS_LEVEL_BITS * (level - 1);
     unsigned count = MIN(PHYS_NODE_SIZE, 1u << MIN(64 - child_bits, 31u));
     hwaddr last = window_last(level, base);
-    PhysPageEntry entries[PHYS_NODE_SIZE] = { 0 };
-    unsigned used = 0, only = 0;
-    uint32_t slot;
+    unsigned i = 0;
 
-    for (unsigned i = 0; i < count; i++) {
+    unfold(b, level, base, old, entries);
+    while (i < count) {
         hwaddr child = base + ((hwaddr)i << child_bits);
+        unsigned next = count;
 
-        cursor_pass_below(&b->cursor, child);
-        if (!b->cursor.cur || b->cursor.cur->start > last) {
+        if (next_to_build(b, &child, child_bits, last, old)) {
+            next = (child - base) >> child_bits;
+        }
+        keep_entries(b, entries + i, next - i);
+        if (next < count) {
+            entries[next] = build_window(b, level - 1, child, entries[next]);
+        }
+        i = next + 1;
+    }
+}
+
+/* How many entries are in use; and the only one, if it is one. */
+static unsigned count_used(const PhysPageEntry *entries, PhysPageEntry *ret_only)
+{
+    unsigned used = 0;
+    PhysPageEntry all = 0;
+
+    for (unsigned i = 0; i < PHYS_NODE_SIZE; i++) {
+        used += entries[i] != PHYS_UNASSIGNED;
+        all |= entries[i];
+    }
+    *ret_only = all;
+    return used;
+}
+
+/* Do the changes in the window at @base all lie in that of its entry @i? */
+static bool changes_stay_in(const Builder *b, unsigned level, hwaddr base, unsigned i)
+{
+    unsigned child_bits = PHYS_PAGE_BITS + PHYS_LEVEL_BITS * (level - 1);
+    hwaddr first = base + ((hwaddr)i << child_bits), last = window_last(level - 1, first);
+
+    for (guint n = b->span; n < b->spans->len; n++) {
+        AddrRange span = g_array_index(b->spans, AddrRange, n);
+
+        if (span.start > window_last(level, base)) {
             break;
         }
-        if (b->cursor.cur->start > child) {
-            i = MAX(i, (b->cursor.cur->start - base) >> child_bits);
-            child = base + ((hwaddr)i << child_bits);
+        if (span.start < first || addr_range_end(span) - 1 > last) {
+            return false;
         }
-        entries[i] = build_window(b, level - 1, child);
-        used++;
-        only = i;
     }
-    if (used == 1) {
-        unsigned skip = entry_skip(entries[only]);
+    return true;
+}
 
-        return skip == 0 || skip == PHYS_SUBPAGE ? entries[only]
-                                                 : make_entry(skip + 1, entry_ptr(entries[only]));
+/*
+ * Takes the window at @base of an entry at @level apart into entries of the level below. If only one
+ * of them is in use, that one takes the place of the node; if that is so before and after, without a
+ * look at the others.
+ */
+static PhysPageEntry build_node(Builder *b, unsigned level, hwaddr base, PhysPageEntry old)
+{
+    PhysPageEntry entries[PHYS_NODE_SIZE], only;
+    uint32_t slot;
+
+    if (is_short(old)) {
+        unsigned way = way_down(b, level, base);
+
+        if (changes_stay_in(b, level, base, way)) {
+            hwaddr child = base + ((hwaddr)way << (PHYS_PAGE_BITS + PHYS_LEVEL_BITS * (level - 1)));
+
+            return lengthen(build_window(b, level - 1, child, shorten(old)));
+        }
+    }
+    memset(entries, 0, sizeof(entries));
+    build_entries(b, level, base, old, entries);
+    if (count_used(entries, &only) == 1) {
+        return lengthen(only);
     }
     slot = slot_pool_get(&b->table->nodes);
     if (slot == SLOT_NONE) {
-        for (unsigned i = 0; i < count; i++) {
+        for (unsigned i = 0; i < PHYS_NODE_SIZE; i++) {
             phys_page_map_unref(b->table, entries[i]);
         }
         return PHYS_UNASSIGNED;
@@ -159,32 +367,41 @@ static PhysPageEntry build_node(Builder *b, unsigned level, hwaddr base)
     return make_entry(1, slot);
 }
 
-/* The entry, seen from one level up, for the window at @base whose size is that of @level. */
-static PhysPageEntry build_window(Builder *b, unsigned level, hwaddr base)
+/*
+ * The entry, seen from one level up, for the window at @base whose size is that of @level. @old: what
+ * stood there in the old radix; where no span reaches in, it still stands.
+ */
+static PhysPageEntry build_window(Builder *b, unsigned level, hwaddr base, PhysPageEntry old)
 {
-    hwaddr last = window_last(level, base);
+    hwaddr last = window_last(level, base), changed;
     const Cursor *c = &b->cursor;
 
-    cursor_pass_below(&b->cursor, base);
+    if (!next_changed(b, base, last, &changed)) {
+        return entry_ref(b->table, old);
+    }
+    cursor_seek(&b->cursor, b->view, base);
     if (!c->cur || c->cur->start > last) {
         return PHYS_UNASSIGNED;
     }
     if (c->cur->last >= last || !c->next || c->next->start > last) {
         return make_leaf(c->cur);
     }
-    return level == 0 ? build_subpage(b, base) : build_node(b, level, base);
+    return level == 0 ? build_subpage(b, base) : build_node(b, level, base, old);
 }
 
-PhysPageEntry phys_page_map_build(SectionTable *table, const FlatView *view, uint64_t *ret_nodes,
-                                  size_t *ret_subpage_bytes)
+PhysPageEntry phys_page_map_build(SectionTable *table, const FlatView *view, const Dispatch *old,
+                                  const GArray *spans, uint64_t *ret_built)
 {
-    Builder b = { .table = table };
+    Builder b = { .table = table, .view = view };
     PhysPageEntry root;
 
-    cursor_init(&b.cursor, view);
-    root = build_window(&b, PHYS_LEVELS, 0);
-    *ret_nodes = b.nodes;
-    *ret_subpage_bytes = b.subpage_bytes;
+    if (old) {
+        b.old_view = old->view;
+        b.spans = spans;
+    }
+    cursor_init_at(&b.cursor, view, 0);
+    root = build_window(&b, PHYS_LEVELS, 0, old ? old->root : PHYS_UNASSIGNED);
+    *ret_built = b.nodes;
     return root;
 }
 
@@ -214,7 +431,31 @@ void phys_page_map_unref(SectionTable *table, PhysPageEntry entry)
     }
     node = slot_pool_at(&table->nodes, slot);
     for (unsigned i = 0; i < PHYS_NODE_SIZE; i++) {
-        phys_page_map_unref(table, node->entries[i]);
+        if (entry_skip(node->entries[i]) != 0) { /* most are leaves */
+            phys_page_map_unref(table, node->entries[i]);
+        }
     }
     slot_pool_put(&table->nodes, slot);
+}
+
+void phys_page_map_count(const SectionTable *table, PhysPageEntry entry, uint64_t *nodes,
+                         size_t *subpage_bytes)
+{
+    uint32_t slot = entry_ptr(entry);
+    const PhysPageNode *node;
+
+    if (entry_skip(entry) == 0) {
+        return;
+    }
+    if (entry_skip(entry) == PHYS_SUBPAGE) {
+        const PhysSubpage *sp = *(PhysSubpage **)slot_pool_at(&table->subpages, slot);
+
+        *subpage_bytes += subpage_size(sp->count) + sizeof(PhysSubpage *);
+        return;
+    }
+    (*nodes)++;
+    node = slot_pool_at(&table->nodes, slot);
+    for (unsigned i = 0; i < PHYS_NODE_SIZE; i++) {
+        phys_page_map_count(table, node->entries[i], nodes, subpage_bytes);
+    }
 }

@@ -4,11 +4,13 @@
 
 #include <inttypes.h>
 #include "tessera/util/error.h"
+#include "dirty-internal.h"
 #include "tree-internal.h"
 
 /*
  * An edit is a transaction: begin, check the rules, record, change, end. What a rule refuses ends
- * it without a change, which leaves a transaction around it as it was.
+ * it without a change, which leaves a transaction around it as it was. What changes the extent of what
+ * a region shows stands between two calls of dirty-internal.h; what changes all of it needs one.
  */
 static void edit_begin(MemoryRegion *mr)
 {
@@ -82,6 +84,7 @@ bool memory_region_add_subregion_overlap(MemoryRegion *container, hwaddr offset,
     sub->priority = priority;
     sub->order = transaction_next_order(sub->ms);
     region_place(sub, container, offset, sub->size);
+    dirty_place(sub);
     return edit_end(container, error);
 }
 
@@ -102,6 +105,7 @@ bool memory_region_del_subregion(MemoryRegion *container, MemoryRegion *sub, GEr
         return edit_refuse(container);
     }
     transaction_record(sub);
+    dirty_place(sub);
     region_place(sub, NULL, sub->addr, sub->size);
     return edit_end(container, error);
 }
@@ -111,7 +115,9 @@ bool memory_region_set_enabled(MemoryRegion *mr, bool enabled, GError **error)
     edit_begin(mr);
     if (mr->enabled != enabled) {
         transaction_record(mr);
-        mr->enabled = enabled;
+        dirty_all_content(mr);
+        region_enable(mr, enabled);
+        dirty_all_content(mr);
     }
     return edit_end(mr, error);
 }
@@ -120,8 +126,10 @@ bool memory_region_set_address(MemoryRegion *mr, hwaddr addr, GError **error)
 {
     edit_begin(mr);
     transaction_record(mr);
+    dirty_place(mr);
     mr->order = transaction_next_order(mr->ms);
     region_place(mr, mr->container, addr, mr->size);
+    dirty_place(mr);
     return edit_end(mr, error);
 }
 
@@ -131,6 +139,7 @@ bool memory_region_set_priority(MemoryRegion *mr, int priority, GError **error)
     if (mr->priority != priority) {
         transaction_record(mr);
         mr->priority = priority;
+        dirty_place(mr); /* where it lies has not changed: once does */
     }
     return edit_end(mr, error);
 }
@@ -161,8 +170,12 @@ bool memory_region_set_size(MemoryRegion *mr, Int128 size, GError **error)
         return edit_refuse(mr);
     }
     if (mr->size != size) {
+        Int128 old = mr->size;
+
         transaction_record(mr);
+        dirty_size(mr, old, size);
         region_place(mr, mr->container, mr->addr, size);
+        dirty_size(mr, old, size);
     }
     return edit_end(mr, error);
 }
@@ -177,7 +190,8 @@ bool memory_region_set_alias_offset(MemoryRegion *mr, hwaddr offset, GError **er
     }
     if (mr->alias_offset != offset) {
         transaction_record(mr);
-        mr->alias_offset = offset;
+        region_show(mr, offset);
+        dirty_all_content(mr);
     }
     return edit_end(mr, error);
 }
@@ -194,6 +208,7 @@ bool memory_region_set_readonly(MemoryRegion *mr, bool readonly, GError **error)
     if (mr->readonly != readonly) {
         transaction_record(mr);
         mr->readonly = readonly;
+        dirty_all_content(mr);
     }
     return edit_end(mr, error);
 }
@@ -204,6 +219,7 @@ bool memory_region_set_nonvolatile(MemoryRegion *mr, bool nonvolatile, GError **
     if (mr->nonvolatile != nonvolatile) {
         transaction_record(mr);
         mr->nonvolatile = nonvolatile;
+        dirty_all_content(mr);
     }
     return edit_end(mr, error);
 }
@@ -220,6 +236,7 @@ bool memory_region_rom_device_set_romd(MemoryRegion *mr, bool romd_mode, GError 
     if (mr->romd_mode != romd_mode) {
         transaction_record(mr);
         mr->romd_mode = romd_mode;
+        dirty_all_content(mr);
     }
     return edit_end(mr, error);
 }
@@ -252,6 +269,7 @@ bool memory_region_set_log(MemoryRegion *mr, bool log, unsigned client, GError *
     if (mr->dirty_log_mask != mask) {
         transaction_record(mr);
         mr->dirty_log_mask = (uint8_t)mask;
+        dirty_all_content(mr);
     }
     return edit_end(mr, error);
 }

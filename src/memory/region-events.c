@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Edits of a region's ioeventfds and coalesced ranges; how they show through a view. */
+/* Edits of a region's ioeventfds and coalesced ranges. */
 #include "tessera/memory/region.h"
 
 #include <inttypes.h>
+#include "dirty-internal.h"
 #include "tessera/util/error.h"
 #include "tree-internal.h"
 
@@ -17,13 +18,14 @@ static GArray *list_copy(const GArray *list, guint element_size)
     return copy;
 }
 
-/* Inside the edit's transaction. */
-static void replace_list(MemoryRegion *mr, GArray **list, GArray *with)
+/* Inside the edit's transaction. @window: what was added or taken away, in @mr. */
+static void replace_list(MemoryRegion *mr, GArray **list, GArray *with, AddrRange window)
 {
     GArray *old = *list;
 
     transaction_record(mr);
     *list = with;
+    dirty_content(mr, window);
     if (old) {
         g_array_unref(old);
     }
@@ -84,7 +86,7 @@ static bool add_eventfd(MemoryRegion *mr, const RegionEventfd *fd, GError **erro
     }
     list = list_copy(mr->ioeventfds, sizeof(RegionEventfd));
     g_array_append_val(list, *fd);
-    replace_list(mr, &mr->ioeventfds, list);
+    replace_list(mr, &mr->ioeventfds, list, addr_range(fd->offset, 1));
     return true;
 }
 
@@ -101,7 +103,7 @@ static bool del_eventfd(MemoryRegion *mr, const RegionEventfd *fd, GError **erro
     }
     list = list_copy(mr->ioeventfds, sizeof(RegionEventfd));
     g_array_remove_index(list, (guint)at);
-    replace_list(mr, &mr->ioeventfds, list);
+    replace_list(mr, &mr->ioeventfds, list, addr_range(fd->offset, 1));
     return true;
 }
 
@@ -175,7 +177,7 @@ bool memory_region_add_coalescing(MemoryRegion *mr, hwaddr offset, uint64_t size
     }
     list = list_copy(mr->coalesced, sizeof(AddrRange));
     g_array_append_val(list, range);
-    replace_list(mr, &mr->coalesced, list);
+    replace_list(mr, &mr->coalesced, list, range);
     return memory_region_transaction_commit(mr->ms, error);
 }
 
@@ -183,126 +185,7 @@ bool memory_region_clear_coalescing(MemoryRegion *mr, GError **error)
 {
     memory_region_transaction_begin(mr->ms);
     if (mr->coalesced) {
-        replace_list(mr, &mr->coalesced, NULL);
+        replace_list(mr, &mr->coalesced, NULL, addr_range(0, mr->size));
     }
     return memory_region_transaction_commit(mr->ms, error);
-}
-
-static void view_eventfds_of_tile(GArray *list, const FlatRange *fr)
-{
-    AddrRange tile = addr_range(fr->start, (Int128)fr->last - fr->start + 1);
-
-    for (guint i = 0; fr->mr->ioeventfds && i < fr->mr->ioeventfds->len; i++) {
-        const RegionEventfd *fd = &g_array_index(fr->mr->ioeventfds, RegionEventfd, i);
-        Int128 addr = tile.start + ((Int128)fd->offset - fr->offset_in_region);
-
-        if (addr_range_contains(tile, addr)) {
-            ViewEvent event = { .mr = fr->mr, .addr = (hwaddr)addr, .size = fd->size,
-                                .offset_in_region = fd->offset, .data = fd->data,
-                                .notifier = fd->notifier, .match_data = fd->match_data };
-
-            g_array_append_val(list, event);
-        }
-    }
-}
-
-static void view_coalesced_of_tile(GArray *list, const FlatRange *fr)
-{
-    AddrRange tile = addr_range(fr->start, (Int128)fr->last - fr->start + 1);
-    Int128 base = tile.start - fr->offset_in_region; /* where the region's offset 0 would be */
-
-    for (guint i = 0; fr->mr->coalesced && i < fr->mr->coalesced->len; i++) {
-        AddrRange range = g_array_index(fr->mr->coalesced, AddrRange, i);
-
-        range = addr_range_intersection(tile, addr_range_shift(range, base));
-        if (!addr_range_is_empty(range)) {
-            ViewEvent event = { .mr = fr->mr, .addr = (hwaddr)range.start,
-                                .size = (uint64_t)range.size,
-                                .offset_in_region = (hwaddr)(range.start - base) };
-
-            g_array_append_val(list, event);
-        }
-    }
-}
-
-#define COMPARE(a, b)                                                                              \
-    do {                                                                                           \
-        if ((a) != (b)) {                                                                          \
-            return (a) < (b) ? -1 : 1;                                                             \
-        }                                                                                          \
-    } while (0)
-
-/* What a listener can tell apart; a coalesced range also belongs to its region. */
-static gint compare_events(gconstpointer a, gconstpointer b)
-{
-    const ViewEvent *x = a, *y = b;
-
-    COMPARE(x->addr, y->addr);
-    COMPARE(x->size, y->size);
-    COMPARE(x->match_data, y->match_data);
-    COMPARE(x->data, y->data);
-    COMPARE((uintptr_t)x->notifier, (uintptr_t)y->notifier);
-    if (!x->notifier) {
-        COMPARE((uintptr_t)x->mr, (uintptr_t)y->mr);
-        COMPARE(x->offset_in_region, y->offset_in_region);
-    }
-    return 0;
-}
-
-static GArray *view_events(const FlatView *view, void (*of_tile)(GArray *, const FlatRange *))
-{
-    GArray *list = g_array_new(FALSE, FALSE, sizeof(ViewEvent));
-    FlatViewIter it;
-    const FlatRange *fr;
-
-    if (view) {
-        flatview_iter_init(&it, view);
-        while ((fr = flatview_iter_next(&it))) {
-            of_tile(list, fr);
-        }
-        g_array_sort(list, compare_events);
-    }
-    return list;
-}
-
-GArray *view_events_of_eventfds(const FlatView *view)
-{
-    return view_events(view, view_eventfds_of_tile);
-}
-
-GArray *view_events_of_coalesced(const FlatView *view)
-{
-    return view_events(view, view_coalesced_of_tile);
-}
-
-void view_events_missing(const GArray *list, const GArray *other,
-                         void (*fn)(const ViewEvent *event, void *opaque), void *opaque)
-{
-    guint j = 0;
-
-    for (guint i = 0; i < list->len; i++) {
-        const ViewEvent *event = &g_array_index(list, ViewEvent, i);
-
-        while (j < other->len && compare_events(&g_array_index(other, ViewEvent, j), event) < 0) {
-            j++;
-        }
-        if (j < other->len && compare_events(&g_array_index(other, ViewEvent, j), event) == 0) {
-            j++;
-        } else {
-            fn(event, opaque);
-        }
-    }
-}
-
-bool view_events_equal(const GArray *a, const GArray *b)
-{
-    if (a->len != b->len) {
-        return false;
-    }
-    for (guint i = 0; i < a->len; i++) {
-        if (compare_events(&g_array_index(a, ViewEvent, i), &g_array_index(b, ViewEvent, i)) != 0) {
-            return false;
-        }
-    }
-    return true;
 }

@@ -1,45 +1,71 @@
 /* SPDX-License-Identifier: MIT */
-/* RegionIndex: children by address in a treap that answers "who intersects this window?". */
-#include "tree-internal.h"
+/* RegionIndex: regions by place in a treap that answers "who intersects this window?". */
+#include "region-index-internal.h"
+
+#include <stdlib.h>
 
 typedef struct IndexNode IndexNode;
 
+/*
+ * One cache line: a way down among 100,000 regions passes two dozen nodes. Addresses are inclusive,
+ * and cut at the end of the address space, where no window lies.
+ */
 struct IndexNode {
-    MemoryRegion *mr;
     IndexNode *left;
     IndexNode *right;
-    Int128 start;
-    Int128 end;
-    Int128 max_end; /* highest end in this subtree */
-    uint32_t heap;  /* random; a parent's is not lower than its children's */
-};
+    MemoryRegion *mr;
+    hwaddr start;
+    hwaddr last;
+    hwaddr max_last; /* highest of an enabled region in this subtree, if there is one */
+    uint32_t heap;   /* random; a parent's is not lower than its children's */
+    bool enabled;    /* the region's: here, it costs no look at the region */
+    bool any;        /* enabled in this subtree */
+} __attribute__((aligned(64)));
+
+G_STATIC_ASSERT(sizeof(IndexNode) == 64);
 
 struct RegionIndex {
+    RegionIndexKey key;
     IndexNode *root;
     uint32_t count;
     uint32_t random;
     uint64_t visits;
 };
 
-static void node_update(IndexNode *node)
+static hwaddr start_of(const RegionIndex *index, const MemoryRegion *mr)
 {
-    node->max_end = node->end;
-    if (node->left && node->left->max_end > node->max_end) {
-        node->max_end = node->left->max_end;
-    }
-    if (node->right && node->right->max_end > node->max_end) {
-        node->max_end = node->right->max_end;
+    return index->key == REGION_INDEX_CHILDREN ? mr->addr : mr->alias_offset;
+}
+
+static void take_max(IndexNode *node, const IndexNode *child)
+{
+    if (child && child->any && (!node->any || child->max_last > node->max_last)) {
+        node->max_last = child->max_last;
+        node->any = true;
     }
 }
 
+/* Returns: whether that changes anything for those above. */
+static bool node_update(IndexNode *node)
+{
+    hwaddr max_before = node->max_last;
+    bool any_before = node->any;
+
+    node->any = node->enabled;
+    node->max_last = node->last;
+    take_max(node, node->left);
+    take_max(node, node->right);
+    return node->any != any_before || node->max_last != max_before;
+}
+
 /* By start; ties by the region's address, so that every child has one place. */
-static bool node_before(const IndexNode *node, Int128 start, const MemoryRegion *mr)
+static bool node_before(const IndexNode *node, hwaddr start, const MemoryRegion *mr)
 {
     return node->start < start || (node->start == start && (uintptr_t)node->mr < (uintptr_t)mr);
 }
 
 /* Splits @node into what is before (@start, @mr) and the rest. */
-static void node_split(IndexNode *node, Int128 start, const MemoryRegion *mr, IndexNode **ret_left,
+static void node_split(IndexNode *node, hwaddr start, const MemoryRegion *mr, IndexNode **ret_left,
                        IndexNode **ret_right)
 {
     if (!node) {
@@ -86,39 +112,68 @@ static IndexNode *node_insert(IndexNode *at, IndexNode *node)
     return at;
 }
 
-static IndexNode *node_remove(IndexNode *at, const MemoryRegion *mr)
+static IndexNode *node_remove(IndexNode *at, hwaddr start, const MemoryRegion *mr)
 {
-    g_assert(at); /* else the child's address changed while it was indexed */
+    g_assert(at); /* else the region's place changed while it was indexed */
     if (at->mr == mr) {
         IndexNode *rest = node_merge(at->left, at->right);
 
-        g_free(at);
+        free(at);
         return rest;
     }
-    if (node_before(at, mr->addr, mr)) {
-        at->right = node_remove(at->right, mr);
+    if (node_before(at, start, mr)) {
+        at->right = node_remove(at->right, start, mr);
     } else {
-        at->left = node_remove(at->left, mr);
+        at->left = node_remove(at->left, start, mr);
     }
     node_update(at);
     return at;
 }
 
-static uint64_t node_query(const IndexNode *node, AddrRange window, GPtrArray *found)
+static bool node_refresh(IndexNode *at, hwaddr start, const MemoryRegion *mr)
 {
-    uint64_t visits = 0;
+    g_assert(at);
+    if (at->mr == mr) {
+        at->enabled = mr->enabled;
+        return node_update(at);
+    }
+    return node_refresh(node_before(at, start, mr) ? at->right : at->left, start, mr) &&
+           node_update(at);
+}
 
-    if (!node || node->max_end <= window.start) {
-        return 1;
+typedef struct Query {
+    hwaddr first;
+    hwaddr last;
+    RegionVisitor *fn;
+    void *opaque;
+    uint64_t visits;
+} Query;
+
+static bool node_query(Query *q, const IndexNode *node)
+{
+    q->visits++;
+    if (!node || !node->any || node->max_last < q->first) {
+        return true;
     }
-    visits += node_query(node->left, window, found);
-    if (node->start < addr_range_end(window)) {
-        if (node->end > window.start) {
-            g_ptr_array_add(found, node->mr);
-        }
-        visits += node_query(node->right, window, found);
+    if (!node_query(q, node->left)) {
+        return false;
     }
-    return visits + 1;
+    if (node->start > q->last) {
+        return true;
+    }
+    if (node->last >= q->first && node->enabled && !q->fn(node->mr, q->opaque)) {
+        return false;
+    }
+    return node_query(q, node->right);
+}
+
+static void node_collect(const IndexNode *node, GPtrArray *all)
+{
+    if (node) {
+        node_collect(node->left, all);
+        g_ptr_array_add(all, node->mr);
+        node_collect(node->right, all);
+    }
 }
 
 static void node_free(IndexNode *node)
@@ -126,14 +181,15 @@ static void node_free(IndexNode *node)
     if (node) {
         node_free(node->left);
         node_free(node->right);
-        g_free(node);
+        free(node);
     }
 }
 
-RegionIndex *region_index_new(void)
+RegionIndex *region_index_new(RegionIndexKey key)
 {
     RegionIndex *index = g_new0(RegionIndex, 1);
 
+    index->key = key;
     index->random = 2463534242u; /* xorshift32: any seed but 0 */
     return index;
 }
@@ -146,25 +202,40 @@ void region_index_free(RegionIndex *index)
     }
 }
 
+static IndexNode *node_new(hwaddr start, MemoryRegion *mr)
+{
+    Int128 last = (Int128)start + mr->size - 1;
+    IndexNode *node = aligned_alloc(sizeof(*node), sizeof(*node));
+
+    if (!node) {
+        g_error("no memory for a memory region's place");
+    }
+    *node = (IndexNode){ .mr = mr, .start = start, .last = (hwaddr)MIN(last, UINT64_MAX),
+                         .enabled = mr->enabled };
+    return node;
+}
+
 void region_index_insert(RegionIndex *index, MemoryRegion *mr)
 {
-    IndexNode *node = g_new0(IndexNode, 1);
+    IndexNode *node = node_new(start_of(index, mr), mr);
 
     index->random ^= index->random << 13;
     index->random ^= index->random >> 17;
     index->random ^= index->random << 5;
-    node->mr = mr;
     node->heap = index->random;
-    node->start = mr->addr;
-    node->end = node->start + mr->size;
     index->root = node_insert(index->root, node);
     index->count++;
 }
 
 void region_index_remove(RegionIndex *index, MemoryRegion *mr)
 {
-    index->root = node_remove(index->root, mr);
+    index->root = node_remove(index->root, start_of(index, mr), mr);
     index->count--;
+}
+
+void region_index_refresh(RegionIndex *index, MemoryRegion *mr)
+{
+    node_refresh(index->root, start_of(index, mr), mr);
 }
 
 uint32_t region_index_count(const RegionIndex *index)
@@ -172,11 +243,38 @@ uint32_t region_index_count(const RegionIndex *index)
     return index ? index->count : 0;
 }
 
+void region_index_visit(RegionIndex *index, AddrRange window, RegionVisitor *fn, void *opaque)
+{
+    Query q = { .fn = fn, .opaque = opaque };
+
+    window = addr_range_intersection(window, addr_range(0, INT128_2_64));
+    if (index && !addr_range_is_empty(window)) {
+        q.first = (hwaddr)window.start;
+        q.last = (hwaddr)(addr_range_end(window) - 1);
+        node_query(&q, index->root);
+        index->visits += q.visits;
+    }
+}
+
+static bool add_found(MemoryRegion *mr, void *opaque)
+{
+    g_ptr_array_add(opaque, mr);
+    return true;
+}
+
 void region_index_query(RegionIndex *index, AddrRange window, GPtrArray *found)
 {
-    if (index && !addr_range_is_empty(window)) {
-        index->visits += node_query(index->root, window, found);
+    region_index_visit(index, window, add_found, found);
+}
+
+GPtrArray *region_index_all(const RegionIndex *index)
+{
+    GPtrArray *all = g_ptr_array_new();
+
+    if (index) {
+        node_collect(index->root, all);
     }
+    return all;
 }
 
 uint64_t region_index_visits(const RegionIndex *index)
@@ -199,9 +297,8 @@ static gint compare_winning(gconstpointer a, gconstpointer b)
 
 GPtrArray *region_children_in_order(const MemoryRegion *mr)
 {
-    GPtrArray *children = g_ptr_array_new();
+    GPtrArray *children = region_index_all(mr->children);
 
-    region_index_query(mr->children, addr_range(0, 2 * INT128_2_64), children);
     g_ptr_array_sort(children, compare_winning);
     return children;
 }

@@ -91,10 +91,7 @@ MemoryRegion *memory_region_new_alias(MemorySystem *ms, Object *owner, const cha
     mr->alias = target;
     memory_system_lock(ms);
     region_link(mr, target);
-    if (!target->aliases) {
-        target->aliases = g_ptr_array_new();
-    }
-    g_ptr_array_add(target->aliases, mr);
+    region_index_alias(mr);
     memory_system_unlock(ms);
     return mr;
 }
@@ -120,19 +117,19 @@ static void region_finalize(MemoryRegion *mr)
     if (mr->alias || mr->children) {
         memory_system_lock(ms);
         if (mr->children) {
-            g_autoptr(GPtrArray) children = region_children_in_order(mr);
+            g_autoptr(GPtrArray) children = region_index_all(mr->children);
 
             region_index_free(mr->children);
             mr->children = NULL;
             g_ptr_array_foreach(children, region_drop_child, mr);
         }
         if (mr->alias) {
-            g_ptr_array_remove_fast(mr->alias->aliases, mr);
+            region_index_remove(mr->alias->aliases, mr);
             region_unlink(mr, mr->alias);
         }
         memory_system_unlock(ms);
     }
-    g_clear_pointer(&mr->aliases, g_ptr_array_unref);
+    g_clear_pointer(&mr->aliases, region_index_free);
     g_clear_pointer(&mr->ioeventfds, g_array_unref);
     g_clear_pointer(&mr->coalesced, g_array_unref);
     if (mr->block) {

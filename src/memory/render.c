@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* render_memory_region: the tree becomes a FlatView, in one pass by increasing address. */
+/* render_memory_region: what a region shows in a window, in one pass by increasing address. */
 #include "tree-internal.h"
 
 /*
@@ -13,7 +13,7 @@
  * Addresses are those of the address space, as Int128: an alias may pull its target below zero.
  */
 typedef struct Painter {
-    FlatView *view;
+    GArray *ranges;
     uint64_t visited;
 } Painter;
 
@@ -100,7 +100,7 @@ static void paint_tile(Painter *painter, const Layer *layer, AddrRange window)
         .nonvolatile = layer->attributes.nonvolatile,
     };
 
-    flatview_append(painter->view, &fr);
+    flat_ranges_append(painter->ranges, &fr);
     painter->visited++;
 }
 
@@ -117,7 +117,7 @@ static void paint_open(Painter *painter, const Layer *layer, AddrRange window)
 /* Can @mr show anything, as a child of @layer? Skipping the others here keeps recursion flat. */
 static bool child_counts(const Layer *layer, const MemoryRegion *mr)
 {
-    if (!mr->enabled || (layer->best && !region_beats(layer->best, mr))) {
+    if (layer->best && !region_beats(layer->best, mr)) {
         return false;
     }
     return mr->kind != REGION_CONTAINER || region_index_count(mr->children) > 0;
@@ -254,68 +254,16 @@ static void paint_region(Painter *painter, MemoryRegion *mr, Int128 base, AddrRa
     }
 }
 
-FlatView *render_memory_region(MemorySystem *ms, MemoryRegion *root, uint64_t *ret_visited)
+GArray *render_memory_region(MemoryRegion *root, AddrRange window, uint64_t *visited)
 {
-    Painter painter = { .view = flatview_new(ms, root) };
+    Painter painter = { .ranges = flat_ranges_new() };
 
     if (root && root->enabled) {
-        paint_region(&painter, root, 0, addr_range(0, root->size), (Attributes){ 0 }, NULL);
-        flatview_simplify(painter.view);
-    }
-    if (ret_visited) {
-        *ret_visited = painter.visited;
-    }
-    return painter.view;
-}
-
-/*
- * How many enabled children show in a pure container: 0, 1, or 2 for more; and the first of them.
- */
-static unsigned children_shown(const MemoryRegion *mr, MemoryRegion **ret_child)
-{
-    g_autoptr(GPtrArray) children = g_ptr_array_new();
-    unsigned shown = 0;
-
-    region_index_query(mr->children, addr_range(0, mr->size), children);
-    for (guint i = 0; i < children->len && shown < 2; i++) {
-        MemoryRegion *child = g_ptr_array_index(children, i);
-
-        if (child->enabled && shown++ == 0) {
-            *ret_child = child;
+        window = addr_range_intersection(window, addr_range(0, root->size));
+        if (!addr_range_is_empty(window)) {
+            paint_region(&painter, root, 0, window, (Attributes){ 0 }, NULL);
         }
     }
-    return shown;
-}
-
-/* One step down, or @mr itself when it is as far as one gets. */
-static MemoryRegion *effective_step(MemoryRegion *mr)
-{
-    MemoryRegion *child = NULL;
-    unsigned shown;
-
-    if (mr->readonly || mr->nonvolatile) {
-        return mr;
-    }
-    if (mr->alias) {
-        return mr->alias_offset == 0 && mr->size >= mr->alias->size ? mr->alias : mr;
-    }
-    if (mr->kind != REGION_CONTAINER) {
-        return mr;
-    }
-    shown = children_shown(mr, &child);
-    if (shown == 0) {
-        return NULL;
-    }
-    return shown == 1 && child->addr == 0 && child->size <= mr->size ? child : mr;
-}
-
-MemoryRegion *memory_region_effective_root(MemoryRegion *root)
-{
-    MemoryRegion *mr = NULL;
-
-    while (root && root->enabled && root != mr) {
-        mr = root;
-        root = effective_step(mr);
-    }
-    return root && root->enabled ? root : NULL;
+    *visited += painter.visited;
+    return painter.ranges;
 }

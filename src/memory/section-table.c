@@ -125,6 +125,7 @@ uint32_t section_table_add(SectionTable *table, const FlatRange *fr)
     if (id == SLOT_NONE) {
         return SECTION_ID_NONE;
     }
+    memory_region_ref(fr->mr);
     fill_section(slot_pool_at(&table->sections, id), fr, id);
     return id;
 }
@@ -136,9 +137,13 @@ void section_table_ref(SectionTable *table, uint32_t id)
 
 void section_table_remove(SectionTable *table, uint32_t id)
 {
+    MemoryRegion *mr;
+
     g_assert(id != SECTION_ID_UNASSIGNED && id != SECTION_ID_NONE);
+    mr = section_table_get(table, id)->mr;
     if (slot_pool_unref(&table->sections, id)) {
         slot_pool_put(&table->sections, id);
+        memory_region_unref(mr);
     }
 }
 

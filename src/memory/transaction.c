@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Transactions: nesting, the journal, what edits reach; commit.c makes them effective. */
+/* Transactions: nesting and the journal; commit.c makes them effective. */
 #include "commit-internal.h"
 
+#include "dirty-internal.h"
 #include "tessera/util/error.h"
 
 struct Transaction {
@@ -59,26 +60,13 @@ uint64_t transaction_next_mark(MemorySystem *ms)
 void region_mark_upwards(MemoryRegion *mr, uint64_t mark)
 {
     for (; mr && mr->mark != mark; mr = mr->container) {
+        g_autoptr(GPtrArray) aliases = mr->aliases ? region_index_all(mr->aliases) : NULL;
+
         mr->mark = mark;
-        for (guint i = 0; mr->aliases && i < mr->aliases->len; i++) {
-            region_mark_upwards(g_ptr_array_index(mr->aliases, i), mark);
+        for (guint i = 0; aliases && i < aliases->len; i++) {
+            region_mark_upwards(g_ptr_array_index(aliases, i), mark);
         }
     }
-}
-
-/* Marks all that shows, or showed before, a region that was edited. */
-static uint64_t mark_reached(MemorySystem *ms)
-{
-    uint64_t mark = transaction_next_mark(ms);
-    const GArray *journal = ms->transaction->journal;
-
-    for (guint i = 0; i < journal->len; i++) {
-        const JournalEntry *entry = &g_array_index(journal, JournalEntry, i);
-
-        region_mark_upwards(entry->mr, mark);
-        region_mark_upwards(entry->before.container, mark);
-    }
-    return mark;
 }
 
 void transaction_fail_system(MemorySystem *ms, const GError *commit_error,
@@ -107,7 +95,7 @@ static bool commit_edits(MemorySystem *ms, GError **error)
         return false;
     }
     t->committing = true;
-    ok = commit_spaces(ms, mark_reached(ms), error);
+    ok = commit_spaces(ms, error);
     t->committing = false;
     return ok;
 }
@@ -125,6 +113,7 @@ static bool transaction_end(MemorySystem *ms, GError **error)
     if (!ok) {
         journal_undo(journal);
     }
+    dirty_clear(ms);
     t->depth = 0;
     t->aborted = false;
     if (journal->len > 0) {

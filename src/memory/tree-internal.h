@@ -3,33 +3,11 @@
 #ifndef TESSERA_MEMORY_TREE_INTERNAL_H
 #define TESSERA_MEMORY_TREE_INTERNAL_H
 
-#include "memory-internal.h"
+#include "region-index-internal.h"
+#include "view-events-internal.h"
 
 /* Everything here is called under the machine lock. */
 
-/*
- * RegionIndex: a container's children ordered by address, as a treap whose nodes know the highest
- * end below them. A child is taken out before its address or size changes and put back afterwards;
- * priority, order and enabled may change in place.
- */
-RegionIndex *region_index_new(void);
-void region_index_free(RegionIndex *index); /* NULL is allowed; children are not touched */
-void region_index_insert(RegionIndex *index, MemoryRegion *mr);
-void region_index_remove(RegionIndex *index, MemoryRegion *mr); /* must be in it */
-uint32_t region_index_count(const RegionIndex *index);          /* NULL: 0 */
-
-/**
- * region_index_query() - appends the children that intersect @window (offsets in the container) to
- * @found, by increasing address. Costs O(log n) and what it finds. @index may be NULL.
- */
-void region_index_query(RegionIndex *index, AddrRange window, GPtrArray *found);
-/** region_index_visits() - nodes that queries have looked at: for tests of the cost */
-uint64_t region_index_visits(const RegionIndex *index);
-
-/** region_beats() - does @a win over its sibling @b where they overlap? */
-bool region_beats(const MemoryRegion *a, const MemoryRegion *b);
-/** region_children_in_order() - children in winning order, first wins; free the array */
-GPtrArray *region_children_in_order(const MemoryRegion *mr);
 /** region_has_content() - shows something of its own (neither a pure container nor an alias) */
 bool region_has_content(const MemoryRegion *mr);
 
@@ -39,15 +17,6 @@ bool region_has_content(const MemoryRegion *mr);
  */
 void region_link(const MemoryRegion *holder, MemoryRegion *mr);
 void region_unlink(const MemoryRegion *holder, MemoryRegion *mr);
-
-/** struct RegionEventfd - one ioeventfd of a region; @size 0: any */
-typedef struct RegionEventfd {
-    hwaddr offset;
-    uint64_t data;
-    EventNotifier *notifier;
-    unsigned size;
-    bool match_data;
-} RegionEventfd;
 
 /*
  * The undo journal: what a region was before an edit. One entry for each edit; undone in reverse.
@@ -81,78 +50,84 @@ void journal_record(GArray *journal, MemoryRegion *mr);
 void journal_undo(GArray *journal);
 /** journal_free() - drops the references; those that may be the last after a grace period */
 void journal_free(GArray *journal);
+
+/* Changes that the indexes of containers and targets must hear of; for edits and their undoing. */
+
 /**
  * region_place() - puts @mr into @container (NULL: out of its own) at @addr; keeps the references
  */
 void region_place(MemoryRegion *mr, MemoryRegion *container, hwaddr addr, Int128 size);
+/** region_show() - sets what the alias @mr shows of its target; not an alias: @alias_offset is 0 */
+void region_show(MemoryRegion *mr, hwaddr alias_offset);
+void region_enable(MemoryRegion *mr, bool enabled);
+/** region_index_alias() - the new alias @mr becomes known to its target */
+void region_index_alias(MemoryRegion *mr);
 
 /**
- * render_memory_region() - what @root shows from its address 0 (NULL or disabled: nothing),
- * simplified, without section ids or dispatch. One reference, the caller's.
- * @ret_visited: tiles made, before neighbours were merged; may be NULL
+ * render_memory_region() - what @root shows in @window of its own addresses (NULL or disabled: nothing)
+ * @visited: tiles made, before neighbours were merged, are added
+ *
+ * Returns: a list of tiles, see flat_ranges_append(). Costs what is found in the window, and not what
+ * lies beside it.
  */
-FlatView *render_memory_region(MemorySystem *ms, MemoryRegion *root, uint64_t *ret_visited);
+GArray *render_memory_region(MemoryRegion *root, AddrRange window, uint64_t *visited);
 
 /**
  * memory_region_effective_root() - the lowest region that shows all that @root shows
  *
- * Follows an alias at offset 0 that covers its target, and a pure container whose only enabled
- * child lies at offset 0 and is not clipped; but no readonly or nonvolatile one, whose mark would
- * be lost. Returns: NULL if nothing can be seen.
+ * Follows an alias at offset 0 that covers its target, which is enabled, and a pure container whose
+ * only enabled child lies at offset 0 and is not clipped; but no readonly or nonvolatile one, whose
+ * mark would be lost. Returns: NULL if @root or the last container shows nothing. Every edit that
+ * changes the result leaves a dirty window in the spaces of @root (dirty-internal.h).
  */
 MemoryRegion *memory_region_effective_root(MemoryRegion *root);
 
-/* Difference of two views of an address space; either may be NULL: empty. */
+/*
+ * Difference of two views of an address space; either may be NULL: empty. @spans: sorted AddrRange,
+ * where the views may differ, each of whole tiles of both; NULL: anywhere.
+ */
 struct MemoryDiff {
     AddressSpace *as;
     const FlatView *old_view;
     const FlatView *new_view;
+    const GArray *spans;
 };
 
+/** memory_diff_spans() - the spans of two views that differ in @windows at most; the caller's */
+GArray *memory_diff_spans(const FlatView *old_view, const FlatView *new_view,
+                          const GArray *windows);
 /**
- * memory_diff_walk() - like memory_diff_for_each(), NOPs included; @was is NULL for an ADD, @is for
- * a DEL
+ * memory_diff_walk() - like memory_diff_for_each(), NOPs of the spans included; @was is NULL for an
+ * ADD, @is for a DEL
  */
 void memory_diff_walk(const MemoryDiff *diff,
                       void (*fn)(MemoryDiffKind kind, const FlatRange *was, const FlatRange *is,
                                  void *opaque),
                       void *opaque);
-/** memory_diff_is_empty() - neither a tile nor a dirty-log mask differs */
-bool memory_diff_is_empty(const MemoryDiff *diff);
-
-/*
- * Eventfds and coalesced ranges as they show through a view: sorted arrays of the same element,
- * which fits both. An eventfd shows where its first byte shows, whole, because that byte decides
- * who gets an access; a coalesced range is clipped to each tile.
- */
-typedef struct ViewEvent {
-    MemoryRegion *mr;
-    hwaddr addr;
-    uint64_t size; /* as registered */
-    hwaddr offset_in_region;
-    uint64_t data;
-    EventNotifier *notifier; /* NULL: a coalesced range */
-    bool match_data;
-} ViewEvent;
-
-GArray *view_events_of_eventfds(const FlatView *view); /* NULL: an empty list */
-GArray *view_events_of_coalesced(const FlatView *view);
-/** view_events_missing() - calls @fn for each event of @list that @other lacks */
-void view_events_missing(const GArray *list, const GArray *other,
-                         void (*fn)(const ViewEvent *event, void *opaque), void *opaque);
-bool view_events_equal(const GArray *a, const GArray *b);
 
 /* What one commit (or replay) does to one address space. */
 typedef struct SpaceUpdate {
     AddressSpace *as;
+    MemoryRegion *root;       /* effective, after the edits; borrowed from the tree */
+    GArray *windows;          /* AddrRange: what edits may have changed; owned, as all below */
+    GArray *spans;            /* those of diff */
     MemoryDiff diff;
-    FlatView *new_view; /* a reference until published */
-    GArray *eventfds_before;  /* borrowed from the space */
+    FlatView *new_view;       /* a reference until published */
+    GArray *eventfds_before;  /* ViewEvent: in the spans, those the listeners know */
     GArray *eventfds_after;
-    GArray *coalesced_before; /* borrowed */
+    GArray *coalesced_before;
     GArray *coalesced_after;
     bool heard; /* listeners have something to hear */
 } SpaceUpdate;
+
+/** space_update_new() - enters an update of @as, with its dirty windows (@windows is taken over) */
+SpaceUpdate *space_update_new(AddressSpace *as, GArray *windows);
+/** space_update_free() - what was not published is dropped */
+void space_update_free(SpaceUpdate *update);
+/** space_update_render() - the new view of the space, shared or made, and all that differs */
+void space_update_render(SpaceUpdate *update, MemoryCommitStats *stats);
+/** space_update_publish() - readers get the new view; the old one ends a grace period later */
+void space_update_publish(SpaceUpdate *update);
 
 /**
  * listeners_tell() - pass 1, pass 2, eventfds and coalesced ranges of @update, to @only or, if
@@ -179,9 +154,11 @@ uint64_t transaction_next_mark(MemorySystem *ms);
  */
 void region_mark_upwards(MemoryRegion *mr, uint64_t mark);
 
-/** address_space_share_or_render() - a view of @effective_root: that of another space that no edit
- * reached, else a new one, made ready for publishing (ids from @old, dispatch). A reference. */
-FlatView *address_space_share_or_render(MemorySystem *ms, MemoryRegion *effective_root,
-                                        const FlatView *old, MemoryCommitStats *stats);
+/**
+ * address_space_first_view() - what a space without a view shall show: the view of another space with
+ * this effective root, else a new one, made ready for publishing. A reference.
+ */
+FlatView *address_space_first_view(MemorySystem *ms, MemoryRegion *effective_root,
+                                   MemoryCommitStats *stats);
 
 #endif

@@ -8,7 +8,8 @@
 #include <cmocka.h>
 
 #include "../../src/memory/section-table-internal.h"
-#include "../../src/memory/memory-internal.h"
+#include "../../src/memory/dirty-internal.h"
+#include "support/view-check.h"
 
 #define PAGE       UINT64_C(0x1000)
 #define MAX_RANDOM 400
@@ -16,6 +17,7 @@
 typedef struct Fixture {
     MemorySystem *ms;
     MemoryRegion *mr;
+    GArray *ranges; /* of the view under construction */
     GRand *rand;
 } Fixture;
 
@@ -34,6 +36,7 @@ static int set_up(void **state)
 
     f->ms = memory_system_new(NULL);
     f->mr = memory_region_new_io(f->ms, NULL, &no_ops, NULL, "tile", INT128_2_64);
+    f->ranges = flat_ranges_new();
     f->rand = g_rand_new_with_seed(seed_of_run());
     *state = f;
     return 0;
@@ -45,6 +48,7 @@ static int tear_down(void **state)
 
     memory_region_release(f->mr);
     memory_system_free(f->ms);
+    g_array_unref(f->ranges);
     g_rand_free(f->rand);
     g_free(f);
     return 0;
@@ -55,25 +59,28 @@ static uint64_t random_u64(GRand *rand)
     return (uint64_t)g_rand_int(rand) << 32 | g_rand_int(rand);
 }
 
-static void add_tile(Fixture *f, FlatView *view, hwaddr start, hwaddr last)
+/* An offset that no neighbour runs on from. */
+static FlatRange tile_of(Fixture *f, hwaddr start, hwaddr last)
 {
-    FlatRange fr = {
-        .mr = f->mr,
-        .start = start,
-        .last = last,
-        .offset_in_region = start ^ 0x5a5a,
-        .section_id = SECTION_ID_NONE,
-    };
-
-    flatview_append(view, &fr);
+    return (FlatRange){ .mr = f->mr, .start = start, .last = last, .offset_in_region = ~start,
+                        .section_id = SECTION_ID_NONE };
 }
 
+static void add_tile(Fixture *f, hwaddr start, hwaddr last)
+{
+    FlatRange fr = tile_of(f, start, last);
+
+    flat_ranges_append(f->ranges, &fr);
+}
+
+/* The tiles added so far become the view's. */
 static Dispatch *prepare(Fixture *f, FlatView *view, const FlatView *old)
 {
     Dispatch *dispatch;
 
-    flatview_adopt_sections(view, old);
-    dispatch = dispatch_new(f->ms->sections, view);
+    flatview_fill(view, f->ranges, old);
+    g_array_set_size(f->ranges, 0);
+    dispatch = dispatch_new(f->ms->sections, view, NULL, NULL);
     flatview_set_dispatch(view, dispatch);
     return dispatch;
 }
@@ -153,7 +160,7 @@ static void test_dispatch_lookup_one_tile_needs_no_node(void **state)
     Dispatch *d;
     hwaddr start;
 
-    add_tile(f, view, 0x12345678, 0x12345fff);
+    add_tile(f, 0x12345678, 0x12345fff);
     d = prepare(f, view, NULL);
     check_borders(view);
     check_addr(view, 0xfff0000012345678);
@@ -169,7 +176,7 @@ static void test_dispatch_lookup_whole_space(void **state)
     Fixture *f = *state;
     FlatView *view = flatview_new(f->ms, NULL);
 
-    add_tile(f, view, 0, UINT64_MAX);
+    add_tile(f, 0, UINT64_MAX);
     prepare(f, view, NULL);
     check_borders(view);
     check_addr(view, UINT64_C(1) << 63);
@@ -185,10 +192,10 @@ static void test_dispatch_lookup_edges_of_2_64(void **state)
     Fixture *f = *state;
     FlatView *view = flatview_new(f->ms, NULL);
 
-    add_tile(f, view, 0, 0);
-    add_tile(f, view, 1, UINT64_MAX - 4097);
-    add_tile(f, view, UINT64_MAX - 1, UINT64_MAX - 1);
-    add_tile(f, view, UINT64_MAX, UINT64_MAX);
+    add_tile(f, 0, 0);
+    add_tile(f, 1, UINT64_MAX - 4097);
+    add_tile(f, UINT64_MAX - 1, UINT64_MAX - 1);
+    add_tile(f, UINT64_MAX, UINT64_MAX);
     prepare(f, view, NULL);
     check_borders(view);
     flatview_unref(view);
@@ -201,11 +208,11 @@ static void test_dispatch_lookup_ports_in_one_page(void **state)
     FlatView *view = flatview_new(f->ms, NULL);
 
     for (hwaddr port = 0x20; port < 0xf00; port += 8) {
-        add_tile(f, view, port, port + port % 7);
+        add_tile(f, port, port + port % 7);
     }
-    add_tile(f, view, 0xffe, 0x1003);
-    add_tile(f, view, 0x1004, 0x1004);
-    add_tile(f, view, 0xffff, 0xffff);
+    add_tile(f, 0xffe, 0x1003);
+    add_tile(f, 0x1004, 0x1004);
+    add_tile(f, 0xffff, 0xffff);
     prepare(f, view, NULL);
     for (hwaddr port = 0; port < 0x10010; port++) {
         check_addr(view, port);
@@ -219,7 +226,7 @@ static void test_dispatch_lookup_full_page_of_bytes(void **state)
     FlatView *view = flatview_new(f->ms, NULL);
 
     for (hwaddr port = 0; port < PAGE; port++) {
-        add_tile(f, view, PAGE + port, PAGE + port);
+        add_tile(f, PAGE + port, PAGE + port);
     }
     prepare(f, view, NULL);
     check_borders(view);
@@ -232,12 +239,12 @@ static void test_dispatch_nodes_of_a_pc(void **state)
     Fixture *f = *state;
     FlatView *view = flatview_new(f->ms, NULL);
 
-    add_tile(f, view, 0, 0x9ffff);
-    add_tile(f, view, 0xa0000, 0xbffff);
-    add_tile(f, view, 0xc0000, 0xbfffffff);
-    add_tile(f, view, 0xfec00000, 0xfec00fff);
-    add_tile(f, view, 0xfee00000, 0xfee00fff);
-    add_tile(f, view, 0x100000000, 0x13fffffff);
+    add_tile(f, 0, 0x9ffff);
+    add_tile(f, 0xa0000, 0xbffff);
+    add_tile(f, 0xc0000, 0xbfffffff);
+    add_tile(f, 0xfec00000, 0xfec00fff);
+    add_tile(f, 0xfee00000, 0xfee00fff);
+    add_tile(f, 0x100000000, 0x13fffffff);
     prepare(f, view, NULL);
     check_borders(view);
     assert_int_equal(dispatch_nodes(flatview_dispatch(view)), 4); /* drawn in docs/dispatch.md */
@@ -251,7 +258,7 @@ static void test_dispatch_nodes_sparse_are_skipped(void **state)
     FlatView *view = flatview_new(f->ms, NULL);
 
     for (hwaddr i = 0; i < 1024; i++) {
-        add_tile(f, view, i << 21, (i << 21) + PAGE - 1);
+        add_tile(f, i << 21, (i << 21) + PAGE - 1);
     }
     prepare(f, view, NULL);
     check_borders(view);
@@ -290,7 +297,7 @@ static FlatView *random_view(Fixture *f)
         hwaddr start = at + gap;
         hwaddr last = start + (random_length(f->rand, UINT64_MAX - start) >> (63 - top));
 
-        add_tile(f, view, start, last);
+        add_tile(f, start, last);
         if (last == UINT64_MAX) {
             break;
         }
@@ -329,6 +336,51 @@ static void test_dispatch_lookup_random_views(void **state)
     assert_int_equal(slot_pool_used(&f->ms->sections->subpages), 0);
 }
 
+/* Random tiles come and go in a view; each radix is built from the one before. */
+static void test_dispatch_random_changes_from_the_old_radix(void **state)
+{
+    Fixture *f = *state;
+    FlatView *view = random_view(f);
+
+    prepare(f, view, NULL);
+    for (unsigned round = 0; round < 1500; round++) {
+        g_autoptr(GArray) spans = g_array_new(FALSE, FALSE, sizeof(AddrRange));
+        unsigned windows = 1 + g_rand_int_range(f->rand, 0, 3);
+        FlatView *next = flatview_copy(view, NULL);
+
+        for (unsigned i = 0; i < windows; i++) {
+            unsigned shift = g_rand_int_range(f->rand, 0, 64);
+            hwaddr start = random_u64(f->rand) >> shift;
+            hwaddr room = random_length(f->rand, UINT64_MAX - start);
+            AddrRange window = addr_range(start, (Int128)room + 1);
+
+            if (g_rand_boolean(f->rand)) {
+                add_tile(f, start, start + (room >> g_rand_int_range(f->rand, 0, 20)));
+            }
+            flatview_replace(next, window, f->ranges, spans);
+            g_array_set_size(f->ranges, 0);
+        }
+        addr_ranges_normalize(spans);
+        flatview_set_dispatch(next, dispatch_new(f->ms->sections, next, flatview_dispatch(view),
+                                                 spans));
+        flatview_unref(view);
+        view = next;
+        radix_check(view);
+        if (flatview_count(view) == 0 || round % 100 == 99) {
+            flatview_unref(view);
+            view = random_view(f);
+            prepare(f, view, NULL);
+        }
+        if (round % 10 == 0) {
+            dispatch_check(view);
+        }
+    }
+    flatview_unref(view);
+    assert_int_equal(section_table_count(f->ms->sections), 0);
+    assert_int_equal(slot_pool_used(&f->ms->sections->nodes), 0);
+    assert_int_equal(slot_pool_used(&f->ms->sections->subpages), 0);
+}
+
 static void test_dispatch_lookup_100000_sections(void **state)
 {
     Fixture *f = *state;
@@ -337,7 +389,7 @@ static void test_dispatch_lookup_100000_sections(void **state)
     FlatViewIter it;
 
     for (hwaddr i = 0; i < 100000; i++) {
-        add_tile(f, view, i * PAGE, i * PAGE + PAGE - 1 - i % 3);
+        add_tile(f, i * PAGE, i * PAGE + PAGE - 1 - i % 3);
     }
     prepare(f, view, NULL);
     assert_int_equal(section_table_count(f->ms->sections), 100000);
@@ -362,13 +414,13 @@ static void test_section_ids_stable_until_given_back(void **state)
     FlatView *c = flatview_new(f->ms, NULL);
     uint32_t gone;
 
-    add_tile(f, a, 0, 9);
-    add_tile(f, a, 10, 19);
+    add_tile(f, 0, 9);
+    add_tile(f, 10, 19);
     prepare(f, a, NULL);
     gone = flatview_find(a, 10)->section_id;
 
-    add_tile(f, b, 0, 9);
-    add_tile(f, b, 30, 39);
+    add_tile(f, 0, 9);
+    add_tile(f, 30, 39);
     prepare(f, b, a);
     assert_int_equal(flatview_find(b, 0)->section_id, flatview_find(a, 0)->section_id);
     assert_int_not_equal(flatview_find(b, 30)->section_id, gone);
@@ -376,7 +428,7 @@ static void test_section_ids_stable_until_given_back(void **state)
 
     flatview_unref(a);
     assert_int_equal(section_table_count(f->ms->sections), 2);
-    add_tile(f, c, 50, 59);
+    add_tile(f, 50, 59);
     prepare(f, c, b);
     assert_int_equal(flatview_find(c, 50)->section_id, gone);
     check_borders(b);
@@ -388,22 +440,29 @@ static void test_section_ids_stable_until_given_back(void **state)
 static void test_section_table_remove_needs_every_user(void **state)
 {
     Fixture *f = *state;
-    FlatRange fr = { .mr = f->mr, .start = 1, .last = 2, .section_id = SECTION_ID_NONE };
+    FlatRange fr = tile_of(f, 1, 2);
     SectionTable *table = section_table_new(NULL);
-    uint32_t id = section_table_add(table, &fr);
+    uint32_t id = section_table_add(table, &fr), more[5000];
     const DispatchSection *s = section_table_get(table, id);
 
     section_table_ref(table, id);
     section_table_remove(table, id);
     assert_int_equal(section_table_count(table), 1);
-    for (unsigned i = 0; i < 5000; i++) { /* grows: what a reader holds stays where it is */
-        assert_int_not_equal(section_table_add(table, &fr), id);
+    for (unsigned i = 0; i < G_N_ELEMENTS(more); i++) { /* what a reader holds stays where it is */
+        more[i] = section_table_add(table, &fr);
+        assert_int_not_equal(more[i], id);
     }
     assert_ptr_equal(section_table_get(table, id), s);
     assert_int_equal(s->start, 1);
+    assert_int_equal(atomic_load(&f->mr->refs), 1 + 1 + G_N_ELEMENTS(more));
     section_table_remove(table, id);
-    assert_int_equal(section_table_count(table), 5000);
+    assert_int_equal(section_table_count(table), G_N_ELEMENTS(more));
     assert_int_equal(section_table_add(table, &fr), id);
+    section_table_remove(table, id);
+    for (unsigned i = 0; i < G_N_ELEMENTS(more); i++) {
+        section_table_remove(table, more[i]);
+    }
+    assert_int_equal(atomic_load(&f->mr->refs), 1); /* with the last id the region goes */
     section_table_free(table);
 }
 
@@ -439,6 +498,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_dispatch_nodes_of_a_pc, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_dispatch_nodes_sparse_are_skipped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_dispatch_lookup_random_views, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_dispatch_random_changes_from_the_old_radix, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_dispatch_lookup_100000_sections, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_section_ids_stable_until_given_back, set_up,
                                         tear_down),

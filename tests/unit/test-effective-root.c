@@ -8,6 +8,7 @@
 #include "../../src/memory/tree-internal.h"
 #include "support/memory-fixture.h"
 #include "support/painter.h"
+#include "support/view-check.h"
 
 static MemoryRegion *effective(Fixture *f, MemoryRegion *mr)
 {
@@ -132,6 +133,40 @@ static void test_edit_elsewhere_renders_nothing(void **state)
     address_space_free(ports);
 }
 
+/*
+ * What shows does not change when a target grows beyond what its alias shows, or its container; but
+ * the effective root does, and with it who may share a view. And an alias that was made, moved or
+ * resized while it was disabled is known to its target when it is enabled.
+ */
+static void test_hidden_edit_changes_the_effective_root(void **state)
+{
+    Fixture *f = *state;
+    MemoryRegion *t = fixture_container(f, "t", 4), *a = fixture_io(f, "a", 1);
+    MemoryRegion *b = fixture_io(f, "b", 1), *x = fixture_alias(f, "x", t, 0, 4);
+    AddressSpace *whole = address_space_new(f->ms, t, "whole", NULL);
+    AddressSpace *part = address_space_new(f->ms, x, "part", NULL);
+
+    fixture_add(t, 1, a, 0);
+    fixture_add(t, 5, b, 0); /* beyond the end of t */
+    assert_ptr_equal(view_of(part), view_of(whole));
+    assert_true(memory_region_set_size(t, 8 * FIXTURE_PAGE, NULL));
+    view_check_spaces(f->ms);
+    assert_int_equal(flatview_count(view_of(whole)), 2);
+    assert_int_equal(flatview_count(view_of(part)), 1);
+    assert_true(memory_region_set_enabled(t, false, NULL));
+    assert_true(memory_region_set_size(t, 4 * FIXTURE_PAGE, NULL));
+    view_check_spaces(f->ms);
+    assert_true(memory_region_set_enabled(t, true, NULL));
+    view_check_spaces(f->ms);
+    assert_true(memory_region_set_enabled(x, false, NULL));
+    assert_true(memory_region_set_alias_offset(x, FIXTURE_PAGE, NULL));
+    assert_true(memory_region_set_enabled(x, true, NULL));
+    assert_true(memory_region_set_address(a, 2 * FIXTURE_PAGE, NULL));
+    view_check_spaces(f->ms);
+    address_space_free(whole);
+    address_space_free(part);
+}
+
 /* What changes nothing that shows keeps the view, and with it the readers' caches. */
 static void test_hidden_edit_keeps_the_view(void **state)
 {
@@ -158,6 +193,7 @@ int main(void)
         ROOT_TEST(test_spaces_share_one_view),
         ROOT_TEST(test_edit_elsewhere_renders_nothing),
         ROOT_TEST(test_hidden_edit_keeps_the_view),
+        ROOT_TEST(test_hidden_edit_changes_the_effective_root),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,11 +14,19 @@ static FlatRange range_of(MemoryRegion *mr, hwaddr start, hwaddr last, hwaddr of
                         .section_id = SECTION_ID_NONE };
 }
 
-static void append(FlatView *view, MemoryRegion *mr, hwaddr start, hwaddr last, hwaddr offset)
+static void append(GArray *ranges, MemoryRegion *mr, hwaddr start, hwaddr last, hwaddr offset)
 {
     FlatRange fr = range_of(mr, start, last, offset);
 
-    flatview_append(view, &fr);
+    flat_ranges_append(ranges, &fr);
+}
+
+static FlatView *view_of(Fixture *f, GArray *ranges)
+{
+    FlatView *view = flatview_new(f->ms, f->root);
+
+    flatview_fill(view, ranges, NULL);
+    return view;
 }
 
 static void test_flatview_find_in_empty(void **state)
@@ -32,25 +40,28 @@ static void test_flatview_find_in_empty(void **state)
     assert_null(flatview_find(view, 0));
     assert_null(flatview_find_from(view, 0));
     assert_null(flatview_root(view));
-    flatview_simplify(view);
     assert_int_equal(flatview_count(view), 0);
+    assert_int_equal(flat_tree_height(view->tiles), 0);
     flatview_unref(view);
 }
 
-/* Many chunks of tiles [16 i, 16 i + 7]; the last one ends at 2^64 - 1. */
-static void test_flatview_find_over_chunks(void **state)
+/* Many leaves of tiles [16 i, 16 i + 7]; the last one ends at 2^64 - 1. */
+static void test_flatview_find_over_leaves(void **state)
 {
     Fixture *f = *state;
     MemoryRegion *mr = fixture_io(f, "i", 16);
-    FlatView *view = flatview_new(f->ms, f->root);
-    const unsigned n = 1000;
+    g_autoptr(GArray) ranges = flat_ranges_new();
+    FlatView *view;
+    const unsigned n = 2000;
     FlatViewIter it;
 
     for (unsigned i = 0; i < n; i++) {
-        append(view, mr, i * 16, i * 16 + 7, 0);
+        append(ranges, mr, i * 16, i * 16 + 7, 0);
     }
-    append(view, mr, UINT64_MAX, UINT64_MAX, 0);
+    append(ranges, mr, UINT64_MAX, UINT64_MAX, 0);
+    view = view_of(f, ranges);
     assert_int_equal(flatview_count(view), n + 1);
+    assert_int_equal(flat_tree_height(view->tiles), 3); /* 2001, 63, 8 */
     for (unsigned i = 0; i < n; i++) {
         assert_int_equal(flatview_find(view, i * 16)->start, i * 16);
         assert_int_equal(flatview_find(view, i * 16 + 7)->start, i * 16);
@@ -73,55 +84,33 @@ static void test_flatview_find_over_chunks(void **state)
 }
 
 /* What merges and each thing that keeps two neighbours apart. */
-static void test_flatview_simplify_merges_what_runs_on(void **state)
+static void test_flat_ranges_append_merges_what_runs_on(void **state)
 {
     Fixture *f = *state;
     MemoryRegion *a = fixture_io(f, "a", 16), *b = fixture_io(f, "b", 16);
-    FlatView *view = flatview_new(f->ms, f->root);
+    g_autoptr(GArray) ranges = flat_ranges_new();
     FlatRange fr = range_of(a, 40, 49, 40);
     const hwaddr starts[] = { 0, 20, 30, 40, 50, 60, 70, 80, 95 };
-    FlatViewIter it;
 
-    append(view, a, 0, 9, 0);
-    append(view, a, 10, 19, 10);  /* runs on */
-    append(view, b, 20, 29, 20);  /* another region */
-    append(view, a, 30, 39, 30);
+    append(ranges, a, 0, 9, 0);
+    append(ranges, a, 10, 19, 10);  /* runs on */
+    append(ranges, b, 20, 29, 20);  /* another region */
+    append(ranges, a, 30, 39, 30);
     fr.readonly = true;
-    flatview_append(view, &fr);   /* attributes */
-    append(view, a, 50, 59, 50);
+    flat_ranges_append(ranges, &fr); /* attributes */
+    append(ranges, a, 50, 59, 50);
     fr = range_of(a, 60, 69, 60);
     fr.dirty_log_mask = 1;
-    flatview_append(view, &fr);   /* dirty-log mask */
-    append(view, a, 70, 79, 70);
-    append(view, a, 80, 89, 81);  /* offset */
-    append(view, a, 95, 99, 96);  /* hole */
-    flatview_simplify(view);
-    flatview_iter_init(&it, view);
+    flat_ranges_append(ranges, &fr); /* dirty-log mask */
+    append(ranges, a, 70, 79, 70);
+    append(ranges, a, 80, 89, 81);  /* offset */
+    append(ranges, a, 95, 99, 96);  /* hole */
+    assert_int_equal(ranges->len, G_N_ELEMENTS(starts));
     for (unsigned i = 0; i < G_N_ELEMENTS(starts); i++) {
-        assert_int_equal(flatview_iter_next(&it)->start, starts[i]);
+        assert_int_equal(g_array_index(ranges, FlatRange, i).start, starts[i]);
     }
-    assert_null(flatview_iter_next(&it));
-    assert_int_equal(flatview_find(view, 15)->last, 19);
-    assert_int_equal(atomic_load(&a->refs), 1 + 8);
-    flatview_unref(view);
-    assert_int_equal(atomic_load(&a->refs), 1);
-    assert_int_equal(atomic_load(&b->refs), 1);
-}
-
-/* 500 pieces become one tile; merging goes across chunks. */
-static void test_flatview_simplify_across_chunks(void **state)
-{
-    Fixture *f = *state;
-    MemoryRegion *a = fixture_io(f, "a", 16);
-    FlatView *view = flatview_new(f->ms, f->root);
-
-    for (unsigned i = 0; i < 500; i++) {
-        append(view, a, i, i, i);
-    }
-    flatview_simplify(view);
-    assert_int_equal(flatview_count(view), 1);
-    assert_int_equal(flatview_find(view, 300)->last, 499);
-    flatview_unref(view);
+    assert_int_equal(g_array_index(ranges, FlatRange, 0).last, 19);
+    assert_int_equal(atomic_load(&a->refs), 1); /* under construction: no references */
 }
 
 static void test_flatview_generation_is_never_reused(void **state)
@@ -176,8 +165,8 @@ static void test_sections_of_a_refused_view_are_given_back(void **state)
 static double render_cost(unsigned n)
 {
     Fixture *f = fixture_new();
-    FlatView *view;
-    uint64_t visited, before;
+    uint64_t visited = 0, before;
+    GArray *ranges;
     double cost;
 
     memory_region_transaction_begin(f->ms);
@@ -188,10 +177,10 @@ static double render_cost(unsigned n)
     assert_true(memory_region_transaction_commit(f->ms, NULL));
     memory_system_lock(f->ms);
     before = region_index_visits(f->root->children);
-    view = render_memory_region(f->ms, f->root, &visited);
+    ranges = render_memory_region(f->root, addr_range(0, INT128_2_64), &visited);
     cost = (double)(visited + region_index_visits(f->root->children) - before) / n;
     memory_system_unlock(f->ms);
-    flatview_unref(view);
+    g_array_unref(ranges);
     fixture_done(f);
     return cost;
 }
@@ -209,8 +198,8 @@ static void test_render_window_prunes(void **state)
 {
     Fixture *f = *state;
     MemoryRegion *big = fixture_container(f, "b", 10000), *alias;
-    FlatView *view;
-    uint64_t before;
+    uint64_t before, visited = 0;
+    GArray *ranges;
 
     memory_region_transaction_begin(f->ms);
     for (unsigned i = 0; i < 10000; i++) {
@@ -220,11 +209,11 @@ static void test_render_window_prunes(void **state)
     alias = fixture_alias(f, "x", big, 5000, 2);
     memory_system_lock(f->ms);
     before = region_index_visits(big->children);
-    view = render_memory_region(f->ms, alias, NULL);
+    ranges = render_memory_region(alias, addr_range(0, INT128_2_64), &visited);
     assert_true(region_index_visits(big->children) - before < 200);
     memory_system_unlock(f->ms);
-    assert_int_equal(flatview_count(view), 2);
-    flatview_unref(view);
+    assert_int_equal(ranges->len, 2);
+    g_array_unref(ranges);
 }
 
 #define VIEW_TEST(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
@@ -233,9 +222,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         VIEW_TEST(test_flatview_find_in_empty),
-        VIEW_TEST(test_flatview_find_over_chunks),
-        VIEW_TEST(test_flatview_simplify_merges_what_runs_on),
-        VIEW_TEST(test_flatview_simplify_across_chunks),
+        VIEW_TEST(test_flatview_find_over_leaves),
+        VIEW_TEST(test_flat_ranges_append_merges_what_runs_on),
         VIEW_TEST(test_flatview_generation_is_never_reused),
         VIEW_TEST(test_sections_stay_across_views),
         VIEW_TEST(test_sections_of_a_refused_view_are_given_back),

@@ -7,13 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../src/memory/memory-internal.h"
+#include "support/mirror.h"
 #include "support/painter.h"
+#include "support/view-check.h"
 #include "tessera/memory/address-space.h"
 #include "tessera/memory/mtree-dump.h"
+#include "tessera/util/event-notifier.h"
 
 #define REGIONS    18u
 #define SPACES     3u
+#define NOTIFIERS  3u
 #define PAGE       0x1000u
 
 /* A region as the edits should have left it; compared with what is there. */
@@ -31,15 +34,6 @@ typedef struct Shadow {
     uint8_t dirty_log_mask;
 } Shadow;
 
-/* Hears one space; keeps the map that it was told of; refuses when told to. */
-typedef struct Mirror {
-    MemoryListener listener;
-    struct World *world;
-    GArray *tiles;  /* PaintedTile, sorted: in force */
-    GArray *queued; /* what it will be */
-    bool begun;
-} Mirror;
-
 typedef struct World {
     TestRandom *random;
     MemorySystem *ms;
@@ -48,9 +42,9 @@ typedef struct World {
     Shadow shadows[REGIONS];
     uint64_t age;
     AddressSpace *spaces[SPACES];
-    Mirror mirrors[SPACES];
-    enum { REFUSE_NOT, REFUSE_PREPARE, REFUSE_APPLY } refuse;
-    unsigned refuse_at; /* space */
+    Mirror *mirrors[SPACES];
+    EventNotifier notifiers[NOTIFIERS];
+    bool refuse; /* one of the mirrors will */
 } World;
 
 static uint32_t below(World *w, uint32_t n)
@@ -71,159 +65,6 @@ static MemTxResult no_write(void *opaque, hwaddr offset, uint64_t value, unsigne
 }
 
 static const MemoryRegionOps no_ops = { .read = no_read, .write = no_write };
-
-/* --- The mirror --- */
-
-static PaintedTile tile_of(const MemoryRegionSection *s)
-{
-    return (PaintedTile){ .mr = s->mr, .start = s->offset_within_address_space,
-                          .last = (hwaddr)(s->offset_within_address_space + s->size - 1),
-                          .offset_in_region = s->offset_within_region, .readonly = s->readonly,
-                          .romd_mode = s->romd_mode, .nonvolatile = s->nonvolatile,
-                          .dirty_log_mask = s->dirty_log_mask };
-}
-
-static int find_tile(const GArray *tiles, hwaddr start)
-{
-    for (guint i = 0; i < tiles->len; i++) {
-        if (g_array_index(tiles, PaintedTile, i).start == start) {
-            return (int)i;
-        }
-    }
-    return -1;
-}
-
-static bool mirror_prepare(MemoryListener *l, const MemoryDiff *diff, GError **error)
-{
-    Mirror *m = (Mirror *)l;
-
-    if (m->world->refuse == REFUSE_PREPARE && m == &m->world->mirrors[m->world->refuse_at]) {
-        g_set_error(error, g_quark_from_static_string("test"), 0, "refused");
-        return false;
-    }
-    return true;
-}
-
-static void mirror_begin(MemoryListener *l)
-{
-    Mirror *m = (Mirror *)l;
-
-    assert_false(m->begun);
-    m->begun = true;
-    m->queued = g_array_copy(m->tiles);
-}
-
-static void mirror_del(MemoryListener *l, const MemoryRegionSection *s)
-{
-    Mirror *m = (Mirror *)l;
-    int at = find_tile(m->queued, s->offset_within_address_space);
-    PaintedTile tile = tile_of(s);
-
-    assert_true(at >= 0);
-    assert_memory_equal(&g_array_index(m->queued, PaintedTile, at), &tile,
-                        offsetof(PaintedTile, readonly));
-    g_array_remove_index(m->queued, (guint)at);
-}
-
-static void mirror_add(MemoryListener *l, const MemoryRegionSection *s)
-{
-    Mirror *m = (Mirror *)l;
-    PaintedTile tile = tile_of(s);
-    guint i;
-
-    for (i = 0; i < m->queued->len; i++) {
-        const PaintedTile *t = &g_array_index(m->queued, PaintedTile, i);
-
-        assert_true(t->last < tile.start || tile.last < t->start);
-        if (t->start > tile.start) {
-            break;
-        }
-    }
-    g_array_insert_val(m->queued, i, tile);
-}
-
-static void mirror_log(MemoryListener *l, const MemoryRegionSection *s, uint8_t old_mask,
-                       uint8_t new_mask)
-{
-    Mirror *m = (Mirror *)l;
-    int at = find_tile(m->queued, s->offset_within_address_space);
-
-    assert_true(at >= 0);
-    assert_int_not_equal(old_mask, new_mask);
-    g_array_index(m->queued, PaintedTile, at).dirty_log_mask = new_mask;
-}
-
-static void mirror_nop(MemoryListener *l, const MemoryRegionSection *s)
-{
-    assert_true(find_tile(((Mirror *)l)->queued, s->offset_within_address_space) >= 0);
-}
-
-static bool mirror_apply(MemoryListener *l, bool *ret_broken, GError **error)
-{
-    Mirror *m = (Mirror *)l;
-
-    if (m->world->refuse == REFUSE_APPLY && m == &m->world->mirrors[m->world->refuse_at]) {
-        g_set_error(error, g_quark_from_static_string("test"), 0, "cannot apply");
-        return false;
-    }
-    return true;
-}
-
-static void mirror_forget(MemoryListener *l)
-{
-    Mirror *m = (Mirror *)l;
-
-    assert_true(m->begun);
-    m->begun = false;
-    g_clear_pointer(&m->queued, g_array_unref);
-}
-
-static bool mirror_revert(MemoryListener *l, GError **error)
-{
-    mirror_forget(l);
-    return true;
-}
-
-static void mirror_commit(MemoryListener *l)
-{
-    Mirror *m = (Mirror *)l;
-
-    assert_true(m->begun);
-    m->begun = false;
-    g_array_unref(m->tiles);
-    m->tiles = g_steal_pointer(&m->queued);
-}
-
-static void mirror_init(Mirror *m, World *w, AddressSpace *as, int priority)
-{
-    m->world = w;
-    m->tiles = g_array_new(FALSE, FALSE, sizeof(PaintedTile));
-    m->listener = (MemoryListener){
-        .name = "mirror", .priority = priority, .prepare = mirror_prepare, .begin = mirror_begin,
-        .region_del = mirror_del, .region_add = mirror_add, .region_nop = mirror_nop,
-        .log_start = mirror_log, .log_stop = mirror_log, .apply = mirror_apply,
-        .revert = mirror_revert, .abort = mirror_forget, .commit = mirror_commit,
-    };
-    assert_true(memory_listener_register(&m->listener, as, NULL));
-}
-
-static void check_mirror(World *w, unsigned i)
-{
-    g_autoptr(GArray) view = painter_view(w->spaces[i]);
-    Mirror *m = &w->mirrors[i];
-
-    assert_false(m->begun);
-    assert_int_equal(view->len, m->tiles->len);
-    for (guint t = 0; t < view->len; t++) {
-        const PaintedTile *a = &g_array_index(view, PaintedTile, t);
-        const PaintedTile *b = &g_array_index(m->tiles, PaintedTile, t);
-
-        assert_true(a->mr == b->mr && a->start == b->start && a->last == b->last &&
-                    a->offset_in_region == b->offset_in_region && a->readonly == b->readonly &&
-                    a->romd_mode == b->romd_mode && a->nonvolatile == b->nonvolatile &&
-                    a->dirty_log_mask == b->dirty_log_mask);
-    }
-}
 
 /* --- The random world --- */
 
@@ -343,7 +184,7 @@ static bool edit_add(World *w, unsigned i, unsigned j)
     int priority = (int)below(w, 5) - 2;
     bool ok = memory_region_add_subregion_overlap(container, addr, sub, priority, NULL);
 
-    assert_true(ok ? allowed : !allowed || w->refuse != REFUSE_NOT);
+    assert_true(ok ? allowed : !allowed || w->refuse);
     if (ok) {
         w->shadows[i].container = (int)j;
         w->shadows[i].addr = addr;
@@ -427,17 +268,43 @@ static void edit_attribute(World *w, unsigned i)
     }
 }
 
+/* Few offsets and notifiers, so that they are found again, refused, and replaced. */
+static void edit_events(World *w, unsigned i)
+{
+    MemoryRegion *mr = w->regions[i];
+    EventNotifier *notifier = &w->notifiers[below(w, NOTIFIERS)];
+    hwaddr offset = (hwaddr)below(w, 5) * 0x3ff;
+    unsigned size = 1u << below(w, 4);
+    bool match = below(w, 2);
+
+    switch (below(w, 5)) {
+    case 0:
+        memory_region_del_eventfd(mr, offset, size, match, 7, notifier, NULL);
+        break;
+    case 1:
+        memory_region_add_coalescing(mr, offset, 1 + below(w, 0x800), NULL);
+        break;
+    case 2:
+        memory_region_clear_coalescing(mr, NULL);
+        break;
+    default:
+        memory_region_add_eventfd(mr, offset, size, match, 7, notifier, NULL);
+    }
+}
+
 static void random_edit(World *w)
 {
     unsigned i = below(w, REGIONS);
-    uint32_t dice = below(w, 10);
+    uint32_t dice = below(w, 12);
 
     if (dice < 5) {
         edit_add(w, i, below(w, 2) ? below(w, REGIONS) : 0);
     } else if (dice < 8) {
         edit_place(w, i);
-    } else {
+    } else if (dice < 10) {
         edit_attribute(w, i);
+    } else {
+        edit_events(w, i);
     }
 }
 
@@ -466,8 +333,8 @@ static void check_world(World *w)
     memory_system_lock(w->ms);
     check_shadows(w);
     for (unsigned i = 0; i < SPACES; i++) {
-        painter_check(w->spaces[i]);
-        check_mirror(w, i);
+        view_check(w->spaces[i]);
+        mirror_check(w->mirrors[i]);
     }
     memory_system_unlock(w->ms);
 }
@@ -481,8 +348,11 @@ static void random_transaction(World *w)
 
     memcpy(before, w->shadows, sizeof(before));
     memory_dump_tree(w->ms, dump);
-    w->refuse = below(w, 3) == 0 ? 1 + below(w, 2) : REFUSE_NOT;
-    w->refuse_at = below(w, SPACES);
+    w->refuse = below(w, 3) == 0;
+    if (w->refuse) {
+        w->mirrors[below(w, SPACES)]->refuse = 1 + below(w, 2);
+    }
+    memory_system_set_full_render(w->ms, below(w, 8) == 0);
     memory_region_transaction_begin(w->ms);
     for (unsigned i = 0; i < edits; i++) {
         if (i == inner) {
@@ -502,9 +372,24 @@ static void random_transaction(World *w)
         memory_dump_tree(w->ms, after);
         assert_string_equal(dump->str, after->str);
     }
-    w->refuse = REFUSE_NOT;
+    for (unsigned i = 0; i < SPACES; i++) {
+        w->mirrors[i]->refuse = MIRROR_FOLLOWS;
+    }
     g_string_free(dump, TRUE);
     g_string_free(after, TRUE);
+}
+
+static void new_space(World *w, unsigned i)
+{
+    w->spaces[i] = address_space_new(w->ms, w->regions[i ? below(w, REGIONS) : 0], "space",
+                                     NULL);
+    w->mirrors[i] = mirror_new(w->spaces[i], (int)below(w, 3), below(w, 2));
+}
+
+static void drop_space(World *w, unsigned i)
+{
+    mirror_free(w->mirrors[i]);
+    address_space_free(w->spaces[i]);
 }
 
 static void world_init(World *w, TestRandom *random)
@@ -514,20 +399,14 @@ static void world_init(World *w, TestRandom *random)
         new_region(w, i);
     }
     for (unsigned i = 0; i < SPACES; i++) {
-        MemoryRegion *root = w->regions[i ? below(w, REGIONS) : 0];
-
-        w->spaces[i] = address_space_new(w->ms, root, "space", NULL);
-        mirror_init(&w->mirrors[i], w, w->spaces[i], (int)below(w, 3));
+        new_space(w, i);
     }
 }
 
 static void world_done(World *w)
 {
     for (unsigned i = 0; i < SPACES; i++) {
-        memory_listener_unregister(&w->mirrors[i].listener);
-        assert_int_equal(w->mirrors[i].tiles->len, 0);
-        g_array_unref(w->mirrors[i].tiles);
-        address_space_free(w->spaces[i]);
+        drop_space(w, i);
     }
     for (unsigned i = 0; i < REGIONS; i++) {
         if (w->regions[i]->container) {
@@ -541,29 +420,43 @@ static void world_done(World *w)
     memory_system_free(w->ms);
 }
 
-static void test_render_random_trees(void **state)
+/* A world's life; now and then a space ends and another begins. */
+static void run_world(TestRandom *random, unsigned transactions)
 {
-    const char *text = getenv("TESSERA_PAINTER_WORLDS");
-    unsigned worlds = text ? (unsigned)atoi(text) : 100;
+    World w;
+
+    world_init(&w, random);
+    check_world(&w);
+    for (unsigned t = 0; t < transactions; t++) {
+        if (below(&w, 20) == 0) {
+            unsigned space = below(&w, SPACES);
+
+            drop_space(&w, space);
+            new_space(&w, space);
+        }
+        random_transaction(&w);
+        check_world(&w);
+    }
+    world_done(&w);
+}
+
+/* TESSERA_STRESS: how many transactions (TESSERA_LONG: 200,000), of 1 to 5 edits each. */
+static void test_commit_random_edits(void **state)
+{
+    const char *text = getenv("TESSERA_STRESS");
+    unsigned n = text ? (unsigned)atoi(text) : getenv("TESSERA_LONG") ? 200000 : 4000;
+    unsigned of_a_world = n > 4000 ? 400 : 40; /* the end of one costs more than its life */
     TestRandom random = test_random_new("painter", 0x7e55e7a);
 
-    for (unsigned i = 0; i < worlds; i++) {
-        World w;
-
-        world_init(&w, &random);
-        check_world(&w);
-        for (unsigned t = 0; t < 40; t++) {
-            random_transaction(&w);
-            check_world(&w);
-        }
-        world_done(&w);
+    for (unsigned done = 0; done < n; done += of_a_world) {
+        run_world(&random, of_a_world);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_render_random_trees),
+        cmocka_unit_test(test_commit_random_edits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

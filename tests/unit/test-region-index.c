@@ -5,15 +5,16 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "../../src/memory/tree-internal.h"
+#include "../../src/memory/region-index-internal.h"
 #include "support/memory-fixture.h"
 #include "support/painter.h"
 
 #define CHILDREN 60u
 
-/* Bare regions: the index reads only addr, size, priority and order. */
+/* Bare regions: the index reads only addr, size, enabled, priority and order. */
 static void random_place(TestRandom *r, MemoryRegion *mr)
 {
+    mr->enabled = test_random_below(r, 4) > 0;
     mr->addr = test_random_below(r, 5) ? test_random_below(r, 200)
                                        : UINT64_MAX - test_random_below(r, 200);
     mr->size = test_random_below(r, 5) ? 1 + test_random_below(r, 20)
@@ -34,7 +35,7 @@ static void check_query(RegionIndex *index, const MemoryRegion *regions, const b
     region_index_query(index, window, found);
     for (unsigned i = 0; i < CHILDREN; i++) {
         const MemoryRegion *mr = &regions[i];
-        bool hit = in[i] && addr_range_intersects(window, addr_range(mr->addr, mr->size));
+        bool hit = in[i] && mr->enabled && addr_range_intersects(window, addr_range(mr->addr, mr->size));
 
         assert_int_equal(contains(found, mr), hit);
         expected += hit;
@@ -51,13 +52,17 @@ static void test_region_index_query_against_linear_search(void **state)
     TestRandom r = test_random_new("region-index", 0x1d3);
     g_autofree MemoryRegion *regions = g_new0(MemoryRegion, CHILDREN);
     bool in[CHILDREN] = { false };
-    RegionIndex *index = region_index_new();
+    RegionIndex *index = region_index_new(REGION_INDEX_CHILDREN);
     uint32_t count = 0;
 
     for (unsigned step = 0; step < 20000; step++) {
         unsigned i = test_random_below(&r, CHILDREN);
 
-        if (in[i]) {
+        if (in[i] && test_random_below(&r, 2)) {
+            regions[i].enabled = !regions[i].enabled;
+            region_index_refresh(index, &regions[i]);
+            in[i] = !in[i];
+        } else if (in[i]) {
             region_index_remove(index, &regions[i]);
             count--;
         } else {
@@ -78,7 +83,7 @@ static void test_region_index_query_against_linear_search(void **state)
 static void test_region_index_null_and_empty(void **state)
 {
     g_autoptr(GPtrArray) found = g_ptr_array_new();
-    RegionIndex *index = region_index_new();
+    RegionIndex *index = region_index_new(REGION_INDEX_CHILDREN);
 
     region_index_query(NULL, addr_range(0, INT128_2_64), found);
     region_index_query(index, addr_range(0, INT128_2_64), found);
@@ -88,6 +93,57 @@ static void test_region_index_null_and_empty(void **state)
     region_index_free(NULL);
 }
 
+/* Aliases stand by what they show of their target, not by where they lie. */
+static void test_region_index_of_aliases(void **state)
+{
+    MemoryRegion a = { .size = 4, .addr = 100, .alias_offset = 0, .enabled = true };
+    MemoryRegion b = { .size = 4, .addr = 0, .alias_offset = 4, .enabled = true };
+    RegionIndex *index = region_index_new(REGION_INDEX_ALIASES);
+    g_autoptr(GPtrArray) found = g_ptr_array_new();
+
+    region_index_insert(index, &a);
+    region_index_insert(index, &b);
+    region_index_query(index, addr_range(3, 1), found);
+    assert_int_equal(found->len, 1);
+    assert_ptr_equal(found->pdata[0], &a);
+    region_index_query(index, addr_range(3, 2), found);
+    assert_int_equal(found->len, 3);
+    region_index_remove(index, &a);
+    region_index_free(index);
+}
+
+static bool stop_at_second(MemoryRegion *mr, void *opaque)
+{
+    return ++*(unsigned *)opaque < 2;
+}
+
+/* Whoever asks for two among 100,000 looks at two; disabled ones are not even passed. */
+static void test_region_index_visit_costs_what_it_visits(void **state)
+{
+    const unsigned n = 100000;
+    g_autofree MemoryRegion *regions = g_new0(MemoryRegion, n);
+    RegionIndex *index = region_index_new(REGION_INDEX_CHILDREN);
+    unsigned seen = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        regions[i] = (MemoryRegion){ .addr = i * 16, .size = 16, .enabled = true };
+        region_index_insert(index, &regions[i]);
+    }
+    region_index_visit(index, addr_range(0, INT128_2_64), stop_at_second, &seen);
+    assert_int_equal(seen, 2);
+    assert_true(region_index_visits(index) < 100);
+    for (unsigned i = 0; i < n - 1; i++) {
+        regions[i].enabled = false;
+        region_index_refresh(index, &regions[i]);
+    }
+    seen = 0;
+    region_index_visit(index, addr_range(0, INT128_2_64), stop_at_second, &seen);
+    assert_int_equal(seen, 1);
+    assert_true(region_index_visits(index) < 300);
+    assert_int_equal(region_index_count(index), n);
+    region_index_free(index);
+}
+
 /* Among 100,000 children, a window that finds one looks at a few dozen nodes, in any order of
  * insertion; so does one behind a child that spans everything. */
 static void test_region_index_query_costs_what_it_finds(void **state)
@@ -95,15 +151,17 @@ static void test_region_index_query_costs_what_it_finds(void **state)
     const unsigned n = 100000;
     g_autofree MemoryRegion *regions = g_new0(MemoryRegion, n + 1);
     g_autoptr(GPtrArray) found = g_ptr_array_new();
-    RegionIndex *index = region_index_new();
+    RegionIndex *index = region_index_new(REGION_INDEX_CHILDREN);
     uint64_t before;
 
     for (unsigned i = 0; i < n; i++) {
         regions[i].addr = i * 16;
         regions[i].size = 16;
+        regions[i].enabled = true;
         region_index_insert(index, &regions[i]);
     }
     regions[n].size = INT128_2_64;
+    regions[n].enabled = true;
     region_index_insert(index, &regions[n]);
     for (unsigned i = 0; i < 1000; i++) {
         before = region_index_visits(index);
@@ -124,7 +182,7 @@ static void test_region_children_in_order_winning_first(void **state)
     MemoryRegion *expected[] = { &d, &b, &a, &c };
     g_autoptr(GPtrArray) order = NULL;
 
-    parent.children = region_index_new();
+    parent.children = region_index_new(REGION_INDEX_CHILDREN);
     region_index_insert(parent.children, &a);
     region_index_insert(parent.children, &b);
     region_index_insert(parent.children, &c);
@@ -142,6 +200,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_region_index_query_against_linear_search),
         cmocka_unit_test(test_region_index_null_and_empty),
+        cmocka_unit_test(test_region_index_of_aliases),
+        cmocka_unit_test(test_region_index_visit_costs_what_it_visits),
         cmocka_unit_test(test_region_index_query_costs_what_it_finds),
         cmocka_unit_test(test_region_children_in_order_winning_first),
     };

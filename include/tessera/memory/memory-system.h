@@ -77,6 +77,14 @@ void memory_system_set_failed_handler(MemorySystem *ms,
                                       void *opaque);
 
 /**
+ * memory_system_set_full_render() - whether commits render every view whole (default: false)
+ *
+ * What a commit does stays the same; it costs what exists instead of what changed. To compare with,
+ * and to tell whether a fault lies in the incremental commit. Not inside a transaction (asserted).
+ */
+void memory_system_set_full_render(MemorySystem *ms, bool full);
+
+/**
  * struct CoalescedFlush - who holds writes that the guest has made and no device has seen yet
  * @flush: brings them to their devices; called before an access to a region that demands it
  *      (memory_region_set_flush_coalesced()), on any thread, inside a read section. Must return at

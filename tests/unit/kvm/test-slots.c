@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "../support/painter.h"
+#include "../support/view-check.h"
 #include "support/vm-fixture.h"
 #include "tessera/util/error.h"
 
@@ -551,6 +552,7 @@ static void random_transaction(World *w)
         w->refused++;
     }
     vm_fixture_check(w->f);
+    view_check(w->f->memory);
     g_autoptr(GArray) now = vm_fixture_mapped(w->f);
     judge_gaps(w, now);
     if (w->check_untouched) {
