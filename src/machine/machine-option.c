@@ -18,6 +18,8 @@ static const MachineProperty properties[] = {
     { "dumpdtb", "FILE", "write that device tree and end; - is standard output" },
     { "dump-memory-map", "FILE",
       "write memory tree, flat views and KVM slots as text, then start; - is standard output" },
+    { "full-render", "on|off",
+      "make each view of memory anew at every change, not only what changed (default off)" },
     { "memory-backend", "ID", "boot RAM is the memory backend of that id" },
 };
 
@@ -111,14 +113,15 @@ static void replace(char **place, char **value)
 static bool read_properties(MachineConfig *config, const Keyval *kv, GError **error)
 {
     g_auto(MachineValues) v = { 0 };
-    bool dtb = config->dtb;
+    bool dtb = config->dtb, full_render = config->full_render;
 
     if (!option_get_text(kv, "-machine", "type", &v.type, error) ||
         !option_get_text(kv, "-machine", "accel", &v.accel, error) ||
         !option_get_text(kv, "-machine", "dumpdtb", &v.dump_dtb, error) ||
         !option_get_text(kv, "-machine", "dump-memory-map", &v.dump_memory_map, error) ||
         !option_get_text(kv, "-machine", "memory-backend", &v.memory_backend, error) ||
-        !keyval_get_bool(kv, "-machine", "dtb", &dtb, error)) {
+        !keyval_get_bool(kv, "-machine", "dtb", &dtb, error) ||
+        !keyval_get_bool(kv, "-machine", "full-render", &full_render, error)) {
         return false;
     }
     if ((v.type && !check_type(v.type, error)) ||
@@ -126,6 +129,7 @@ static bool read_properties(MachineConfig *config, const Keyval *kv, GError **er
         return false;
     }
     config->dtb = dtb;
+    config->full_render = full_render;
     replace(&config->dump_dtb, &v.dump_dtb);
     replace(&config->dump_memory_map, &v.dump_memory_map);
     replace(&config->memory_backend, &v.memory_backend);

@@ -171,6 +171,7 @@ static bool finish_board(Machine *machine, GError **error)
 /* What everything else is told when it is made. */
 static bool make_surroundings(Machine *machine, GError **error)
 {
+    memory_system_set_full_render(machine->ms, machine->config->full_render);
     machine->clock = virtual_clock_new(NULL);
     machine->resize = memory_resize_new(machine);
     run_control_fill(machine, &machine->control);

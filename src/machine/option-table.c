@@ -184,7 +184,7 @@ const Option options[] = {
       .help = "what the guest sees of the host's CPU (default host); help: the features" },
     { "machine", "M", .argument = "[type=]pc[,PROPERTY=VALUE]...", .handle = machine_option,
       .help = "the board: accel=kvm, dtb=on|off, dumpdtb=FILE, dump-memory-map=FILE, "
-              "memory-backend=ID; help: what they mean" },
+              "full-render=on|off, memory-backend=ID; help: what they mean" },
     { "accel", .argument = "kvm[,device=PATH]", .handle = accel_option,
       .help = "what runs the guest: KVM, by its device file (default /dev/kvm)" },
     { "enable-kvm", .handle = handle_enable_kvm, .help = "the same as -accel kvm, the default" },

@@ -152,6 +152,7 @@ static void test_options_parse_defaults(void **state)
     assert_null(c->memory_backend);
     assert_null(c->dump_dtb);
     assert_false(c->dtb);
+    assert_false(c->full_render);
     assert_null(c->dump_memory_map);
     assert_int_equal(c->serials->len, 0);
     assert_false(c->nographic || c->nodefaults || c->no_reboot || c->stopped);

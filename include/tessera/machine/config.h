@@ -27,6 +27,7 @@
  * @dump_dtb: -machine dumpdtb=FILE: write the device tree there ("-": standard output) and end.
  *      NULL: no
  * @dtb: -machine dtb=on: hand the device tree to the kernel
+ * @full_render: -machine full-render=on: every commit renders whole views
  * @dump_memory_map: -machine dump-memory-map=FILE, "-" is standard output. NULL: no
  * @serials: char *: -serial back ends in order, "mon:BACKEND" as given: shared with a monitor; empty:
  *      "stdio" unless -nodefaults, then none
@@ -53,6 +54,7 @@ typedef struct MachineConfig {
     char *memory_backend;
     char *dump_dtb;
     bool dtb;
+    bool full_render;
     char *dump_memory_map;
     GPtrArray *serials;
     GPtrArray *monitors;
