@@ -182,8 +182,8 @@ $(BENCH_TESTS): $B/%: $B/%.o $(BENCH_SUPPORT) $(LIB_OBJS) $B/flags
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(BENCH_SUPPORT) $(LIB_OBJS) $(PKG_LIBS)
 
-# The run loop without the kernel: this one answers the ioctls itself.
-$B/tests/bench/bench-run-loop: private LDFLAGS_ALL += $(KVM_WRAP)
+# Without the kernel: these answer the ioctls themselves.
+$B/tests/bench/bench-run-loop $B/tests/bench/bench-commit: private LDFLAGS_ALL += $(KVM_WRAP)
 
 # A machine on the model KVM; the benchmark stands between it and the model, and stamps.
 BENCH_MODEL := $(filter-out %/model-kvm.o %-fixture.o,$(KVM_SUPPORT)) $B/tests/bench/model-kvm.o
