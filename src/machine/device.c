@@ -120,7 +120,7 @@ static const UserDevice *find_driver(const char *name, GError **error)
         return NULL;
     }
     phrase = suggest_phrase(name, names);
-    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_NOT_FOUND, "there is no device '%s'%s", name,
+    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "there is no device '%s'%s", name,
                 phrase);
     return NULL;
 }

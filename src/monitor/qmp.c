@@ -48,10 +48,10 @@ static void respond_error(Monitor *mon, const char *class, const char *text, jso
     respond(mon, json_pack("{s:{s:s,s:s}}", "error", "class", class, "desc", valid), id);
 }
 
-/* QEMU has few classes; what a client can act upon is in them. */
+/* QEMU has few classes: the device to be taken out or the backend to be shown is not there. */
 static const char *class_of(const MonitorCommand *cmd, const GError *error)
 {
-    if (g_strcmp0(cmd->qmp, "device_del") == 0 &&
+    if ((g_strcmp0(cmd->qmp, "device_del") == 0 || g_strcmp0(cmd->qmp, "device_add") == 0) &&
         g_error_matches(error, TESSERA_ERROR, TESSERA_ERROR_NOT_FOUND)) {
         return "DeviceNotFound";
     }

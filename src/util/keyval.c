@@ -171,7 +171,7 @@ bool keyval_check_known(const Keyval *kv, const char *option, const char *const 
         if (!g_strv_contains(known, key)) {
             g_autofree char *phrase = suggest_phrase(key, known);
 
-            g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_NOT_FOUND,
+            g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
                         "%s has no property '%s'%s", option, key, phrase);
             return false;
         }

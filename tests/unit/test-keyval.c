@@ -115,7 +115,7 @@ static void test_keyval_check_known(void **state)
 
     assert_true(keyval_check_known(good, "-m", known, &error));
     assert_false(keyval_check_known(bad, "-m", known, &error));
-    assert_true(g_error_matches(error, TESSERA_ERROR, TESSERA_ERROR_NOT_FOUND));
+    assert_true(g_error_matches(error, TESSERA_ERROR, TESSERA_ERROR_INVALID));
     assert_string_equal(error->message, "-m has no property 'maxmen' (did you mean 'maxmem'?)");
 }
 

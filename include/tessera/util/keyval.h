@@ -58,7 +58,7 @@ bool keyval_wants_help(const Keyval *kv);
  * @option: for the message: "-m"
  * @known: NULL-terminated
  *
- * Errors: TESSERA_ERROR_NOT_FOUND.
+ * Errors: TESSERA_ERROR_INVALID.
  */
 bool keyval_check_known(const Keyval *kv, const char *option, const char *const *known,
                         GError **error);

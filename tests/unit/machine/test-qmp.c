@@ -183,6 +183,24 @@ static void test_unknown_device_has_a_class_of_its_own(void **state)
     assert_text_has(output(*state), "\"class\": \"GenericError\"");
 }
 
+static void test_unknown_backend_has_it_too(void **state)
+{
+    Fixture q = { .f = monitor_fixture_new("-S -m 128M,slots=1,maxmem=1G"),
+                  .chr = fake_chardev_new() };
+
+    monitor_hub_add(q.f->hub, q.chr, MONITOR_QMP);
+    say(&q, NEGOTIATE);
+    output(&q);
+    say(&q, "{\"execute\": \"device_add\", \"arguments\": {\"driver\": \"pc-dimm\", \"id\": \"d\", "
+            "\"memdev\": \"m\"}}");
+    assert_text_has(output(&q), "\"class\": \"DeviceNotFound\"");
+    say(&q, "{\"execute\": \"device_add\", \"arguments\": {\"driver\": \"pc-dimm\", \"id\": \"d\", "
+            "\"memdev\": \"m\", \"x\": 1}}");
+    assert_text_has(output(&q), "\"class\": \"GenericError\"");
+    monitor_fixture_free(q.f);
+    chardev_free(q.chr);
+}
+
 static void test_malformed_input_is_answered_and_survived(void **state)
 {
     static const char *const bad[] = {
@@ -486,6 +504,7 @@ int main(void)
         T(test_ids_of_every_type_come_back),
         T(test_errors_have_qemus_classes_and_texts),
         T(test_unknown_device_has_a_class_of_its_own),
+        cmocka_unit_test(test_unknown_backend_has_it_too),
         T(test_malformed_input_is_answered_and_survived),
         T(test_split_input),
         T(test_several_commands_at_once_are_answered_in_order),
