@@ -99,7 +99,7 @@ static void memory_event(MonitorHub *hub, const MemoryDeviceEvent *event)
         break;
     case MEMORY_EVENT_STATE:
         monitor_hub_event(hub, "X_MEMORY_DEVICE_STATE",
-                          json_pack("{s:s,s:s,s:s?}", "device", event->id, "state",
+                          json_pack("{s:s,s:s,s:s*}", "device", event->id, "state",
                                     dimm_state_name(event->state), "reason", event->reason));
         break;
     case MEMORY_EVENT_SIZE_CHANGE:

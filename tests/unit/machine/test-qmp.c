@@ -201,6 +201,27 @@ static void test_unknown_backend_has_it_too(void **state)
     chardev_free(q.chr);
 }
 
+/* As in QEMU: what there is nothing to say about is left out, and never null. */
+static void test_events_have_no_null(void **state)
+{
+    Fixture q = { .f = monitor_fixture_new("-S -m 128M,slots=1,maxmem=1G"),
+                  .chr = fake_chardev_new() };
+    const char *text;
+
+    monitor_hub_add(q.f->hub, q.chr, MONITOR_QMP);
+    say(&q, NEGOTIATE);
+    monitor_fixture_hmp(q.f, "cont");
+    monitor_fixture_hmp(q.f, "object_add memory-backend-ram,id=m,size=128M");
+    monitor_fixture_hmp(q.f, "device_add pc-dimm,id=d,memdev=m");
+    output(&q);
+    monitor_fixture_hmp(q.f, "device_del d");
+    text = output(&q);
+    assert_text_has(text, "{\"device\": \"d\", \"state\": \"requested\"}");
+    assert_null(strstr(text, "null"));
+    monitor_fixture_free(q.f);
+    chardev_free(q.chr);
+}
+
 static void test_malformed_input_is_answered_and_survived(void **state)
 {
     static const char *const bad[] = {
@@ -505,6 +526,7 @@ int main(void)
         T(test_errors_have_qemus_classes_and_texts),
         T(test_unknown_device_has_a_class_of_its_own),
         cmocka_unit_test(test_unknown_backend_has_it_too),
+        cmocka_unit_test(test_events_have_no_null),
         T(test_malformed_input_is_answered_and_survived),
         T(test_split_input),
         T(test_several_commands_at_once_are_answered_in_order),
