@@ -42,8 +42,8 @@ bool memory_backend_check_size(const MemoryBackend *backend, uint64_t page_size,
         return true;
     }
     g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
-                "size=%s: not a multiple of the page size, %s: the nearest are %s%s%s", given, page,
-                below ? low : "", below ? " and " : "", high);
+                "size=%s: not a multiple of the page size, %s: the nearest %s %s%s%s", given, page,
+                below ? "are" : "is", below ? low : "", below ? " and " : "", high);
     return false;
 }
 

@@ -50,7 +50,7 @@ const char *suggest_name(const char *wrong, const char *const *names)
     }
     for (; names && *names; names++) {
         unsigned distance = edit_distance(wrong, *names);
-        unsigned allowed = (unsigned)MAX(len, strlen(*names)) / 3;
+        unsigned allowed = (unsigned)MAX(len, strnlen(*names, WORD_MAX)) / 3;
 
         if (distance < best_distance && distance <= MAX(allowed, 1)) {
             best = *names;

@@ -107,7 +107,7 @@ static void test_backend_refuses_common(void **state)
                     "memory-backend-ram,id=m,size=0");
     backends_refuse(f, TESSERA_ERROR_INVALID, "the nearest are 4K and 8K",
                     "memory-backend-ram,id=m,size=5000");
-    backends_refuse(f, TESSERA_ERROR_INVALID, "the nearest are 4K",
+    backends_refuse(f, TESSERA_ERROR_INVALID, "the nearest is 4K",
                     "memory-backend-memfd,id=m,size=1000");
     backends_refuse(f, TESSERA_ERROR_NO_MEMORY, "4 EiB", "memory-backend-ram,id=m,size=4E");
     backends_refuse(f, TESSERA_ERROR_INVALID, "out of range", "memory-backend-ram,id=m,size=8E");
