@@ -19,6 +19,7 @@
 #define PAGE          UINT64_C(0x1000)
 #define DIMM_SIZE     (UINT64_C(64) << 20)
 #define DIMMS         256u
+#define DIMM_BASE     (UINT64_C(4) << 30)
 #define REGIONS_MAX   100000u
 #define RUNS          1001u
 #define RUNS_FULL     11u /* a full render of REGIONS_MAX takes a while */
@@ -64,7 +65,6 @@ static void bench_init(Bench *b, unsigned count)
 
     *b = (Bench){ .ms = memory_system_new(NULL), .count = count, .rand = g_rand_new_with_seed(42) };
     b->kvm.system_fd = b->kvm.vm_fd = -1;
-    b->kvm.caps.phys_bits = 46;
     b->kvm.caps.nr_slots = 32764;
     b->regions = g_new(MemoryRegion *, count);
     b->system = memory_region_new_container(b->ms, NULL, "system", INT128_2_64);
@@ -156,21 +156,44 @@ static void bench_toggle(unsigned count)
     bench_done(&b);
 }
 
-static void make_dimms(Bench *b)
+static MemoryRegion *new_ram(Bench *b, const char *name, uint64_t size)
 {
+    RAMBlock *block = ram_block_new(b->ms, name, size, 0, RAM_NORESERVE, NULL);
+    MemoryRegion *mr;
+
+    must(block != NULL);
+    mr = memory_region_new_ram(b->ms, NULL, name, block);
+    ram_block_unref(block);
+    return mr;
+}
+
+/*
+ * What a PC with 512 MiB has before the first DIMM: RAM, VGA over it, a ROM's RAM, the interrupt
+ * chips below 4 GiB. The DIMMs follow, one by one, with as much room between.
+ */
+static void make_machine(Bench *b)
+{
+    const hwaddr devices[] = { 0xa0000, 0xfec00000, 0xfed00000, 0xfee00000 };
+
     for (unsigned i = 0; i < DIMMS; i++) {
         g_autofree char *name = g_strdup_printf("dimm%u", i);
-        RAMBlock *block = ram_block_new(b->ms, name, DIMM_SIZE, 0, RAM_NORESERVE, NULL);
 
-        must(block != NULL);
-        b->regions[i] = memory_region_new_ram(b->ms, NULL, name, block);
-        ram_block_unref(block);
+        b->regions[i] = new_ram(b, name, DIMM_SIZE);
+    }
+    b->regions[DIMMS] = new_ram(b, "pc.ram", UINT64_C(512) << 20);
+    must(memory_region_add_subregion(b->system, 0, b->regions[DIMMS], NULL));
+    for (unsigned i = 0; i < G_N_ELEMENTS(devices); i++) {
+        MemoryRegion *mr = memory_region_new_io(b->ms, NULL, &no_ops, NULL, "device", PAGE);
+
+        b->regions[DIMMS + 1 + i] = mr;
+        must(memory_region_add_subregion_overlap(b->system, devices[i], mr, 1, NULL));
     }
 }
 
 static void plug(Bench *b, unsigned dimm)
 {
-    must(memory_region_add_subregion(b->system, (1 + dimm) * 2 * DIMM_SIZE, b->regions[dimm], NULL));
+    must(memory_region_add_subregion(b->system, DIMM_BASE + dimm * 2 * DIMM_SIZE,
+                                     b->regions[dimm], NULL));
 }
 
 /* The last DIMM of @present comes, again and again; the others stay. */
@@ -199,8 +222,8 @@ static void bench_dimm(bool full)
     uint64_t before;
     Bench b;
 
-    bench_init(&b, DIMMS);
-    make_dimms(&b);
+    bench_init(&b, DIMMS + 5);
+    make_machine(&b);
     memory_system_set_full_render(b.ms, full);
     bench_print(full ? "commit_dimm_full_1_us" : "commit_dimm_1_us",
                 measure_dimm(&b, 1, bench_runs(RUNS)), "us");
