@@ -155,32 +155,33 @@ typedef struct Replacement {
     const GArray *ranges;
 } Replacement;
 
-static void keep_range(const Replacement *r, GArray *to, const FlatRange *fr)
+static void keep_ranges(const Replacement *r, GArray *to, const FlatRange *from, uint32_t count)
 {
-    hold_section(r->table, fr);
-    g_array_append_vals(to, fr, 1);
+    for (uint32_t i = 0; i < count; i++) {
+        hold_section(r->table, &from[i]);
+    }
+    g_array_append_vals(to, from, count);
 }
 
 /* @insert: here the new tiles go in. */
 static void replace_in_leaf(const Replacement *r, const FlatLeaf *leaf, bool insert, NodeList *out)
 {
     g_autoptr(GArray) ranges = g_array_sized_new(FALSE, FALSE, sizeof(FlatRange), LEAF_MAX + 4);
-    uint32_t i = 0;
+    uint32_t before = 0, behind;
 
-    for (; i < leaf->node.count && leaf->ranges[i].start < r->first; i++) {
-        g_assert(leaf->ranges[i].last < r->first);
-        keep_range(r, ranges, &leaf->ranges[i]);
+    while (before < leaf->node.count && leaf->ranges[before].start < r->first) {
+        g_assert(leaf->ranges[before].last < r->first);
+        before++;
     }
+    for (behind = before; behind < leaf->node.count && leaf->ranges[behind].start <= r->last;
+         behind++) {
+        g_assert(leaf->ranges[behind].last <= r->last);
+    }
+    keep_ranges(r, ranges, leaf->ranges, before);
     if (insert) {
         g_array_append_vals(ranges, r->ranges->data, r->ranges->len);
     }
-    for (; i < leaf->node.count; i++) {
-        if (leaf->ranges[i].start > r->last) {
-            keep_range(r, ranges, &leaf->ranges[i]);
-        } else {
-            g_assert(leaf->ranges[i].last <= r->last);
-        }
-    }
+    keep_ranges(r, ranges, leaf->ranges + behind, leaf->node.count - behind);
     pack_leaves(out, (const FlatRange *)(const void *)ranges->data, ranges->len);
 }
 

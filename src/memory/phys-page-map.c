@@ -211,15 +211,18 @@ static void unfold(Builder *b, unsigned level, hwaddr base, PhysPageEntry old,
 {
     unsigned skip = entry_skip(old);
 
+    if (skip == 1) {
+        const PhysPageNode *node = slot_pool_at(&b->table->nodes, entry_ptr(old));
+
+        memcpy(entries, node->entries, sizeof(node->entries));
+        return;
+    }
+    memset(entries, 0, sizeof(PhysPageNode));
     if (old == PHYS_UNASSIGNED) {
         return;
     }
     if (skip == 0) {
         unfold_leaf(b, level, base, old, entries);
-    } else if (skip == 1) {
-        const PhysPageNode *node = slot_pool_at(&b->table->nodes, entry_ptr(old));
-
-        memcpy(entries, node->entries, sizeof(node->entries));
     } else {
         entries[way_down(b, level, base)] = shorten(old);
     }
@@ -261,16 +264,13 @@ static bool next_to_build(Builder *b, hwaddr *child, unsigned child_bits, hwaddr
     return old != PHYS_UNASSIGNED || next_used(b, child, child_bits, last);
 }
 
-/* What no span reaches stays. Mostly leaves and nothing: that is seen at once. */
+/* What no span reaches stays. */
 static void keep_entries(const Builder *b, const PhysPageEntry *entries, unsigned count)
 {
-    PhysPageEntry any = 0;
-
     for (unsigned i = 0; i < count; i++) {
-        any |= entries[i];
-    }
-    for (unsigned i = 0; entry_skip(any) != 0 && i < count; i++) {
-        entry_ref(b->table, entries[i]);
+        if (entry_skip(entries[i]) != 0) { /* most are leaves */
+            entry_ref(b->table, entries[i]);
+        }
     }
 }
 
@@ -298,18 +298,18 @@ static void build_entries(Builder *b, unsigned level, hwaddr base, PhysPageEntry
     }
 }
 
-/* How many entries are in use; and the only one, if it is one. */
-static unsigned count_used(const PhysPageEntry *entries, PhysPageEntry *ret_only)
+/* Is one entry in use, and no other? */
+static bool only_one_used(const PhysPageEntry *entries, PhysPageEntry *ret_only)
 {
     unsigned used = 0;
-    PhysPageEntry all = 0;
 
-    for (unsigned i = 0; i < PHYS_NODE_SIZE; i++) {
-        used += entries[i] != PHYS_UNASSIGNED;
-        all |= entries[i];
+    for (unsigned i = 0; i < PHYS_NODE_SIZE && used < 2; i++) {
+        if (entries[i] != PHYS_UNASSIGNED) {
+            *ret_only = entries[i];
+            used++;
+        }
     }
-    *ret_only = all;
-    return used;
+    return used == 1;
 }
 
 /* Do the changes in the window at @base all lie in that of its entry @i? */
@@ -338,7 +338,8 @@ static bool changes_stay_in(const Builder *b, unsigned level, hwaddr base, unsig
  */
 static PhysPageEntry build_node(Builder *b, unsigned level, hwaddr base, PhysPageEntry old)
 {
-    PhysPageEntry entries[PHYS_NODE_SIZE], only;
+    PhysPageEntry only;
+    PhysPageNode *node;
     uint32_t slot;
 
     if (is_short(old)) {
@@ -350,19 +351,16 @@ static PhysPageEntry build_node(Builder *b, unsigned level, hwaddr base, PhysPag
             return lengthen(build_window(b, level - 1, child, shorten(old)));
         }
     }
-    memset(entries, 0, sizeof(entries));
-    build_entries(b, level, base, old, entries);
-    if (count_used(entries, &only) == 1) {
-        return lengthen(only);
-    }
     slot = slot_pool_get(&b->table->nodes);
     if (slot == SLOT_NONE) {
-        for (unsigned i = 0; i < PHYS_NODE_SIZE; i++) {
-            phys_page_map_unref(b->table, entries[i]);
-        }
-        return PHYS_UNASSIGNED;
+        return PHYS_UNASSIGNED; /* nobody will see this map */
     }
-    memcpy(slot_pool_at(&b->table->nodes, slot), entries, sizeof(entries));
+    node = slot_pool_at(&b->table->nodes, slot);
+    build_entries(b, level, base, old, node->entries);
+    if (only_one_used(node->entries, &only)) {
+        slot_pool_put(&b->table->nodes, slot);
+        return lengthen(only);
+    }
     b->nodes++;
     return make_entry(1, slot);
 }

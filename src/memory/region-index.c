@@ -7,7 +7,8 @@
 typedef struct IndexNode IndexNode;
 
 /*
- * One cache line: a way down among 100,000 regions passes two dozen nodes. Addresses are inclusive,
+ * One cache line: a way down among 100,000 regions passes two dozen nodes, and none beside the way,
+ * because each node knows how far the enabled regions of either child reach. Addresses are inclusive,
  * and cut at the end of the address space, where no window lies.
  */
 struct IndexNode {
@@ -16,10 +17,12 @@ struct IndexNode {
     MemoryRegion *mr;
     hwaddr start;
     hwaddr last;
-    hwaddr max_last; /* highest of an enabled region in this subtree, if there is one */
+    hwaddr left_max; /* highest last address of an enabled region in that subtree, if there is one */
+    hwaddr right_max;
     uint32_t heap;   /* random; a parent's is not lower than its children's */
     bool enabled;    /* the region's: here, it costs no look at the region */
-    bool any;        /* enabled in this subtree */
+    bool left_any;   /* enabled in that subtree */
+    bool right_any;
 } __attribute__((aligned(64)));
 
 G_STATIC_ASSERT(sizeof(IndexNode) == 64);
@@ -37,25 +40,42 @@ static hwaddr start_of(const RegionIndex *index, const MemoryRegion *mr)
     return index->key == REGION_INDEX_CHILDREN ? mr->addr : mr->alias_offset;
 }
 
-static void take_max(IndexNode *node, const IndexNode *child)
+/* The highest last address of an enabled region in the subtree of @node; false: there is none. */
+static bool node_max(const IndexNode *node, hwaddr *ret_max)
 {
-    if (child && child->any && (!node->any || child->max_last > node->max_last)) {
-        node->max_last = child->max_last;
-        node->any = true;
+    hwaddr max = node->enabled ? node->last : 0;
+
+    if (node->left_any && node->left_max > max) {
+        max = node->left_max;
     }
+    if (node->right_any && node->right_max > max) {
+        max = node->right_max;
+    }
+    *ret_max = max;
+    return node->enabled || node->left_any || node->right_any;
 }
 
-/* Returns: whether that changes anything for those above. */
-static bool node_update(IndexNode *node)
+/* Notes what is below on the left; or on the right. Returns: whether that is news. */
+static bool note_left(IndexNode *node)
 {
-    hwaddr max_before = node->max_last;
-    bool any_before = node->any;
+    hwaddr max = 0;
+    bool any = node->left && node_max(node->left, &max);
+    bool news = any != node->left_any || max != node->left_max;
 
-    node->any = node->enabled;
-    node->max_last = node->last;
-    take_max(node, node->left);
-    take_max(node, node->right);
-    return node->any != any_before || node->max_last != max_before;
+    node->left_any = any;
+    node->left_max = max;
+    return news;
+}
+
+static bool note_right(IndexNode *node)
+{
+    hwaddr max = 0;
+    bool any = node->right && node_max(node->right, &max);
+    bool news = any != node->right_any || max != node->right_max;
+
+    node->right_any = any;
+    node->right_max = max;
+    return news;
 }
 
 /* By start; ties by the region's address, so that every child has one place. */
@@ -73,11 +93,11 @@ static void node_split(IndexNode *node, hwaddr start, const MemoryRegion *mr, In
     } else if (node_before(node, start, mr)) {
         node_split(node->right, start, mr, &node->right, ret_right);
         *ret_left = node;
-        node_update(node);
+        note_right(node);
     } else {
         node_split(node->left, start, mr, ret_left, &node->left);
         *ret_right = node;
-        node_update(node);
+        note_left(node);
     }
 }
 
@@ -88,11 +108,11 @@ static IndexNode *node_merge(IndexNode *left, IndexNode *right)
     }
     if (left->heap >= right->heap) {
         left->right = node_merge(left->right, right);
-        node_update(left);
+        note_right(left);
         return left;
     }
     right->left = node_merge(left, right->left);
-    node_update(right);
+    note_left(right);
     return right;
 }
 
@@ -100,15 +120,17 @@ static IndexNode *node_insert(IndexNode *at, IndexNode *node)
 {
     if (!at || node->heap > at->heap) {
         node_split(at, node->start, node->mr, &node->left, &node->right);
-        node_update(node);
+        note_left(node);
+        note_right(node);
         return node;
     }
     if (node_before(at, node->start, node->mr)) {
         at->right = node_insert(at->right, node);
+        note_right(at);
     } else {
         at->left = node_insert(at->left, node);
+        note_left(at);
     }
-    node_update(at);
     return at;
 }
 
@@ -123,22 +145,26 @@ static IndexNode *node_remove(IndexNode *at, hwaddr start, const MemoryRegion *m
     }
     if (node_before(at, start, mr)) {
         at->right = node_remove(at->right, start, mr);
+        note_right(at);
     } else {
         at->left = node_remove(at->left, start, mr);
+        note_left(at);
     }
-    node_update(at);
     return at;
 }
 
+/* Returns: whether that may be news for those above. */
 static bool node_refresh(IndexNode *at, hwaddr start, const MemoryRegion *mr)
 {
     g_assert(at);
     if (at->mr == mr) {
         at->enabled = mr->enabled;
-        return node_update(at);
+        return true;
     }
-    return node_refresh(node_before(at, start, mr) ? at->right : at->left, start, mr) &&
-           node_update(at);
+    if (node_before(at, start, mr)) {
+        return node_refresh(at->right, start, mr) && note_right(at);
+    }
+    return node_refresh(at->left, start, mr) && note_left(at);
 }
 
 typedef struct Query {
@@ -149,13 +175,11 @@ typedef struct Query {
     uint64_t visits;
 } Query;
 
+/* By increasing place; a subtree that does not reach the window is not entered. */
 static bool node_query(Query *q, const IndexNode *node)
 {
     q->visits++;
-    if (!node || !node->any || node->max_last < q->first) {
-        return true;
-    }
-    if (!node_query(q, node->left)) {
+    if (node->left_any && node->left_max >= q->first && !node_query(q, node->left)) {
         return false;
     }
     if (node->start > q->last) {
@@ -164,7 +188,7 @@ static bool node_query(Query *q, const IndexNode *node)
     if (node->last >= q->first && node->enabled && !q->fn(node->mr, q->opaque)) {
         return false;
     }
-    return node_query(q, node->right);
+    return !node->right_any || node->right_max < q->first || node_query(q, node->right);
 }
 
 static void node_collect(const IndexNode *node, GPtrArray *all)
@@ -248,7 +272,7 @@ void region_index_visit(RegionIndex *index, AddrRange window, RegionVisitor *fn,
     Query q = { .fn = fn, .opaque = opaque };
 
     window = addr_range_intersection(window, addr_range(0, INT128_2_64));
-    if (index && !addr_range_is_empty(window)) {
+    if (index && index->root && !addr_range_is_empty(window)) {
         q.first = (hwaddr)window.start;
         q.last = (hwaddr)(addr_range_end(window) - 1);
         node_query(&q, index->root);
