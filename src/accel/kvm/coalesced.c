@@ -22,8 +22,9 @@ typedef struct ZoneListener {
     bool pio;
     bool registered;
     GArray *kernel; /* Zone: what the kernel has */
-    GArray *wanted; /* what it shall have after the commit */
-    GArray *old;    /* what it had before it */
+    GArray *wanted; /* what it shall have after the commit, if @changed */
+    GArray *old;    /* what it had before it; the same */
+    bool changed;   /* heard of a range since begin: most commits cost nothing here */
 } ZoneListener;
 
 struct KvmCoalesced {
@@ -137,15 +138,17 @@ static bool go_to(ZoneListener *zl, const GArray *target, bool all, GError **err
 
 static void zones_begin(MemoryListener *l)
 {
-    ZoneListener *zl = from_listener(l);
-
-    copy_zones(zl->old, zl->kernel);
-    copy_zones(zl->wanted, zl->kernel);
+    from_listener(l)->changed = false;
 }
 
 /* Calls for a range that is larger than the kernel's zones can be are made in parts. */
 static void change_wanted(ZoneListener *zl, hwaddr addr, uint64_t size, bool add)
 {
+    if (!zl->changed) {
+        zl->changed = true;
+        copy_zones(zl->old, zl->kernel);
+        copy_zones(zl->wanted, zl->kernel);
+    }
     while (size > 0) {
         Zone z = { .addr = addr, .size = (uint32_t)MIN(size, ZONE_MAX_BYTES), .pio = zl->pio };
 
@@ -177,7 +180,7 @@ static bool zones_apply(MemoryListener *l, bool *ret_broken, GError **error)
     g_autoptr(GError) first = NULL;
     g_autoptr(GError) second = NULL;
 
-    if (go_to(zl, zl->wanted, false, &first)) {
+    if (!zl->changed || go_to(zl, zl->wanted, false, &first)) {
         return true;
     }
     if (go_to(zl, zl->old, true, &second)) {
@@ -194,7 +197,7 @@ static bool zones_revert(MemoryListener *l, GError **error)
 {
     ZoneListener *zl = from_listener(l);
 
-    return go_to(zl, zl->old, true, error);
+    return !zl->changed || go_to(zl, zl->old, true, error);
 }
 
 static bool follow(ZoneListener *zl, Kvm *kvm, AddressSpace *as, bool pio, GError **error)
