@@ -342,15 +342,18 @@ static void test_options_parse_machine(void **state)
 {
     g_autoptr(MachineConfig) off = expect_run("-machine dtb=on -machine type=pc,dtb=off");
     g_autoptr(MachineConfig) bare = expect_run("-machine pc,dtb");
+    g_autoptr(MachineConfig) full = expect_run("-machine full-render=on -machine dtb=off");
 
     assert_false(off->dtb);
     assert_true(bare->dtb);
+    assert_true(full->full_render && !bare->full_render);
     expect_refused("-machine q35", "-machine q35", "-machine pc", NULL);
     expect_refused("-M microvm", "microvm", "-machine pc", NULL);
     expect_refused("-machine pc,accel=tcg", "accel=tcg", "accel=kvm", NULL);
     expect_refused("-machine pc,accel=kvm:tcg", "accel=kvm:tcg", NULL);
     expect_refused("-machine dumpdb=x", "'dumpdb'", "'dumpdtb'", NULL);
     expect_refused("-machine dtb=maybe", "dtb", "'maybe'", "'on'", NULL);
+    expect_refused("-machine full-render=2", "full-render", "'2'", "'on'", NULL);
     expect_refused("-machine pc,dumpdtb", "dumpdtb", "no value", NULL);
     expect_refused("-machine dumpdtb=", "dumpdtb", "no value", NULL);
     expect_refused("-machine memory-backend=", "memory-backend", NULL);
