@@ -18,7 +18,7 @@ static void update_free(gpointer data)
     space_update_free(data);
 }
 
-/* Without a look at what was edited: what the dirty windows leave out would show as a difference. */
+/* Without a look at what was edited: what dirty windows leave out would show as a difference. */
 static GArray *whole_space(void)
 {
     const AddrRange all = addr_range(0, INT128_2_64);
@@ -47,8 +47,8 @@ static void collect_updates(Commit *commit)
 }
 
 /*
- * Spaces whose effective root stays go first: if their view stays, too, those that come to share the
- * root share that view, and not one of their own making.
+ * Spaces whose effective root stays go first: if their view stays, too, those that come to share
+ * the root share that view, and not one of their own making.
  */
 static void render_updates(Commit *commit)
 {

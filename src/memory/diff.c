@@ -81,8 +81,9 @@ static AddrRange whole_tiles(const FlatView *view, AddrRange range)
 }
 
 /*
- * A window's edge may cut a tile of one view whose end lies inside a tile of the other. That ends soon:
- * outside of the windows both show the same, so a border that only one of them has touches a window.
+ * A window's edge may cut a tile of one view whose end lies inside a tile of the other. That ends
+ * soon: outside of the windows both show the same, so a border that only one of them has touches a
+ * window.
  */
 GArray *memory_diff_spans(const FlatView *old_view, const FlatView *new_view,
                           const GArray *windows)

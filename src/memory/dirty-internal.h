@@ -7,9 +7,9 @@
 
 /*
  * An edit of one region changes at most what the region shows, wherever that is seen: in its
- * container, through each alias, and on from these. So each edit walks up from the region, before it
- * changes anything and again afterwards, and leaves a window in each address space that it arrives
- * at, clipped on the way by every container and alias, and ended by whatever is disabled:
+ * container, through each alias, and on from these. So each edit walks up from the region, before
+ * it changes anything and again afterwards, and leaves a window in each address space that it
+ * arrives at, clipped on the way by every container and alias, and ended by whatever is disabled:
  *
  *      bar, 4 KiB  --> in "pci" at 0xfe000000 --> in "system" ........ memory: 0xfe000000 + 4 KiB
  *                                 |
@@ -21,9 +21,9 @@
  *   dirty_content()  what the region shows (enabled, attributes, size, alias offset, events)
  *   dirty_place()    that it lies where it does in its container (add, del, move, priority)
  *
- * An edit that changes an address space's effective root leaves a window there, too, even if nothing
- * that shows has changed, since every step to the effective root shows all of the next: sizes decide
- * that, which is why a changed size also marks the last byte that stays.
+ * An edit that changes an address space's effective root leaves a window there, too, even if
+ * nothing that shows has changed, since every step to the effective root shows all of the next:
+ * sizes decide that, which is why a changed size also marks the last byte that stays.
  */
 
 /** dirty_content() - what @mr shows in @window (offsets in it) may be different after the edit */

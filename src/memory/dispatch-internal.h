@@ -14,16 +14,18 @@
  *     +-------------------------------+------+    skip 7       ptr is a subpage: the walk ends
  *
  * A node is 512 entries. Only windows in which two tiles or more lie are taken apart:
- *   - a window that a single tile touches is a leaf at that level, whether the tile fills it or not;
- *   - a node of which a single entry is in use is skipped: its parent's entry carries a higher skip.
+ *   - a window that a single tile touches is a leaf at that level, whether the tile fills it
+ *     or not;
+ *   - a node of which a single entry is in use is skipped: its parent's entry carries a higher
+ *     skip.
  * Either way a walk may arrive at a tile that does not hold the address, so the last step of every
  * lookup is to compare it with the tile's bounds; if it lies outside, nothing is assigned there.
  * A page in which several tiles lie is a subpage: their offsets, sorted, for a binary search.
  *
  * Nodes and subpages are immutable once their view is published, and counted by reference (each
- * entry that names one holds a reference): the next view shares every subtree that did not change and
- * copies only the path to what did. They live in pools of the SectionTable, which belongs to the
- * MemorySystem, so that a number means the same in every view.
+ * entry that names one holds a reference): the next view shares every subtree that did not change
+ * and copies only the path to what did. They live in pools of the SectionTable, which belongs to
+ * the MemorySystem, so that a number means the same in every view.
  *
  * Section ids are stable across views and 29 bits wide. They go back to the table only a grace
  * period after the last view with that tile is gone.
@@ -96,8 +98,8 @@ uint32_t section_table_add(SectionTable *table, const FlatRange *fr);
 /** section_table_ref() - a further user of @id: it takes one more section_table_remove() to free it */
 void section_table_ref(SectionTable *table, uint32_t id);
 /**
- * section_table_remove() - gives an id back; the last user drops the region, too, so that its owner's
- * finalizer may run here. Machine lock or RCU callback; thread-safe
+ * section_table_remove() - gives an id back; the last user drops the region, too, so that its
+ * owner's finalizer may run here. Machine lock or RCU callback; thread-safe
  */
 void section_table_remove(SectionTable *table, uint32_t id);
 /** section_table_count() - ids in use, without SECTION_ID_UNASSIGNED */
@@ -126,8 +128,8 @@ struct Dispatch {
  * @old: that of another view, from which this one differs in @spans at most; NULL: from scratch
  * @spans: sorted AddrRange, each of whole tiles in both views
  *
- * The result is the same, entry for entry, as from scratch; but nodes into which no span reaches are
- * shared. Machine lock.
+ * The result is the same, entry for entry, as from scratch; but nodes into which no span reaches
+ * are shared. Machine lock.
  */
 Dispatch *dispatch_new(SectionTable *table, const FlatView *view, const Dispatch *old,
                        const GArray *spans);

@@ -17,7 +17,7 @@ static bool count_shown(MemoryRegion *child, void *opaque)
     return shown->count < 2;
 }
 
-/* How many enabled children show in a pure container: 0, 1, or 2 for more; and the first of them. */
+/* How many enabled children show in a pure container: 0, 1, or 2 for more; and the first one. */
 static Shown children_shown(const MemoryRegion *mr)
 {
     Shown shown = { 0 };
@@ -36,7 +36,7 @@ static MemoryRegion *effective_step(MemoryRegion *mr)
         return mr;
     }
     if (mr->alias) {
-        /* Not to a disabled target: whether that is covered would change without a trace in here. */
+        /* Not to a disabled target: whether that is covered could change without a trace here. */
         return mr->alias_offset == 0 && mr->alias->enabled && mr->size >= mr->alias->size
                    ? mr->alias
                    : mr;

@@ -37,13 +37,13 @@ bool flat_range_same_tile(const FlatRange *a, const FlatRange *b);
 bool flat_range_equal(const FlatRange *a, const FlatRange *b);
 
 /*
- * Tiles under construction: a GArray of FlatRange, by address. It holds no references, so it lives no
- * longer than the machine lock is held: the region tree keeps alive what it names.
+ * Tiles under construction: a GArray of FlatRange, by address. It holds no references, so it lives
+ * no longer than the machine lock is held: the region tree keeps alive what it names.
  */
 GArray *flat_ranges_new(void);
 /**
- * flat_ranges_append() - adds @fr behind all others (asserted); where it runs on from the last one in
- * region, offset, attributes and mask, that one becomes longer instead
+ * flat_ranges_append() - adds @fr behind all others (asserted); where it runs on from the last one
+ * in region, offset, attributes and mask, that one becomes longer instead
  */
 void flat_ranges_append(GArray *ranges, const FlatRange *fr);
 

@@ -53,7 +53,7 @@ static void node_init(FlatNode *node, uint32_t height, uint32_t count)
     node->count = count;
 }
 
-/* A view for which memory ran out has tiles without an id; it is thrown away, but copied until then. */
+/* A view for which memory ran out has tiles without an id; it is copied before it is thrown away. */
 static void hold_section(SectionTable *table, const FlatRange *fr)
 {
     if (fr->section_id != SECTION_ID_NONE) {
@@ -228,8 +228,8 @@ static FlatChild join(SectionTable *table, const FlatChild *a, const FlatChild *
 }
 
 /*
- * Joins nodes among @list[@from .. @to], and their neighbours outside: where one is at most a quarter
- * full and both fit into one.
+ * Joins nodes among @list[@from .. @to], and their neighbours outside: where one is at most a
+ * quarter full and both fit into one.
  */
 static void join_small(SectionTable *table, NodeList *list, guint from, guint to)
 {

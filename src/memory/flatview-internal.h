@@ -14,8 +14,8 @@ typedef struct Dispatch Dispatch;
 
 /*
  * What readers use stands first, on one cache line. Users walk the tiles with an iterator or look
- * one up; nobody sees an array. The next view begins as a copy, which shares all tiles, and replaces
- * those that changed before it is published.
+ * one up; nobody sees an array. The next view begins as a copy, which shares all tiles, and
+ * replaces those that changed before it is published.
  */
 struct FlatView {
     _Atomic unsigned refs;
@@ -48,8 +48,9 @@ void flatview_unref(FlatView *view);
 void flatview_retire(FlatView *view);
 
 /**
- * flatview_fill() - puts @ranges (see flat_ranges_append()) into an empty view, each with the section
- * id of the equal tile of @old (may be NULL), or with a new one. Machine lock, before publishing
+ * flatview_fill() - puts @ranges (see flat_ranges_append()) into an empty view, each with the
+ * section id of the equal tile of @old (may be NULL), or with a new one. Machine lock, before
+ * publishing
  */
 void flatview_fill(FlatView *view, GArray *ranges, const FlatView *old);
 /**

@@ -96,7 +96,7 @@ struct AddressSpace {
     _Atomic(FlatView *) view; /* published: RCU */
     RcuHead rcu;
     AddressSpace *next_of_root; /* of the same root; machine lock, and all below */
-    GArray *dirty;              /* AddrRange: windows in which edits may have changed what it shows */
+    GArray *dirty;              /* AddrRange: where edits may have changed what it shows */
     GList *listeners;           /* by increasing priority */
     GTree *ioeventfds;          /* ViewEvent: as listeners know them */
     GTree *coalesced;           /* ViewEvent: the same */

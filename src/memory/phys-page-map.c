@@ -203,8 +203,8 @@ static unsigned way_down(Builder *b, unsigned level, hwaddr base)
 }
 
 /*
- * The entries of the level below of which @old is the short form, for the window at @base in the old
- * radix; no references are taken.
+ * The entries of the level below of which @old is the short form, for the window at @base in the
+ * old radix; no references are taken.
  */
 static void unfold(Builder *b, unsigned level, hwaddr base, PhysPageEntry old,
                    PhysPageEntry *entries)
@@ -332,9 +332,9 @@ static bool changes_stay_in(const Builder *b, unsigned level, hwaddr base, unsig
 }
 
 /*
- * Takes the window at @base of an entry at @level apart into entries of the level below. If only one
- * of them is in use, that one takes the place of the node; if that is so before and after, without a
- * look at the others.
+ * Takes the window at @base of an entry at @level apart into entries of the level below. If only
+ * one of them is in use, that one takes the place of the node; if that is so before and after,
+ * without a look at the others.
  */
 static PhysPageEntry build_node(Builder *b, unsigned level, hwaddr base, PhysPageEntry old)
 {
@@ -366,8 +366,8 @@ static PhysPageEntry build_node(Builder *b, unsigned level, hwaddr base, PhysPag
 }
 
 /*
- * The entry, seen from one level up, for the window at @base whose size is that of @level. @old: what
- * stood there in the old radix; where no span reaches in, it still stands.
+ * The entry, seen from one level up, for the window at @base whose size is that of @level. @old:
+ * what stood there in the old radix; where no span reaches in, it still stands.
  */
 static PhysPageEntry build_window(Builder *b, unsigned level, hwaddr base, PhysPageEntry old)
 {

@@ -9,8 +9,9 @@
 
 /*
  * An edit is a transaction: begin, check the rules, record, change, end. What a rule refuses ends
- * it without a change, which leaves a transaction around it as it was. What changes the extent of what
- * a region shows stands between two calls of dirty-internal.h; what changes all of it needs one.
+ * it without a change, which leaves a transaction around it as it was. What changes the extent of
+ * what a region shows stands between two calls of dirty-internal.h; what changes all of it needs
+ * one.
  */
 static void edit_begin(MemoryRegion *mr)
 {

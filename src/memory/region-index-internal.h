@@ -8,13 +8,13 @@
 /* Everything here is called under the machine lock. */
 
 /*
- * RegionIndex: regions ordered by the place where they begin, as a treap whose nodes know the highest
- * end of an enabled region below them. Two uses: a container's children, by their address in it; a
- * target's aliases, by the offset in it that they show.
+ * RegionIndex: regions ordered by the place where they begin, as a treap whose nodes know the
+ * highest end of an enabled region below them. Two uses: a container's children, by their address
+ * in it; a target's aliases, by the offset in it that they show.
  *
- * A region is taken out before its place or size changes and put back afterwards. When it is enabled
- * or disabled the index is told by region_index_refresh(). Priority and order may change as they
- * like: who wins is asked when it matters (region_beats()).
+ * A region is taken out before its place or size changes and put back afterwards. When it is
+ * enabled or disabled the index is told by region_index_refresh(). Priority and order may change
+ * as they like: who wins is asked when it matters (region_beats()).
  */
 typedef enum RegionIndexKey { REGION_INDEX_CHILDREN, REGION_INDEX_ALIASES } RegionIndexKey;
 

@@ -8,8 +8,8 @@ typedef struct IndexNode IndexNode;
 
 /*
  * One cache line: a way down among 100,000 regions passes two dozen nodes, and none beside the way,
- * because each node knows how far the enabled regions of either child reach. Addresses are inclusive,
- * and cut at the end of the address space, where no window lies.
+ * because each node knows how far the enabled regions of either child reach. Addresses are
+ * inclusive, and cut at the end of the address space, where no window lies.
  */
 struct IndexNode {
     IndexNode *left;
@@ -17,7 +17,7 @@ struct IndexNode {
     MemoryRegion *mr;
     hwaddr start;
     hwaddr last;
-    hwaddr left_max; /* highest last address of an enabled region in that subtree, if there is one */
+    hwaddr left_max; /* highest last address of an enabled region in that subtree, if any */
     hwaddr right_max;
     uint32_t heap;   /* random; a parent's is not lower than its children's */
     bool enabled;    /* the region's: here, it costs no look at the region */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* One address space in a commit: its new view, shared or made, and what differs from the old one. */
+/* One address space in a commit: its new view, shared or made, and what differs from the old. */
 #include "dirty-internal.h"
 #include "tree-internal.h"
 
 /*
- * Replacing a window costs the copy of the nodes on the way to it, as much as rendering some sixteen
- * tiles. Where there are more windows than that pays for, all between the first and the last is one.
+ * Replacing a window costs the copy of the nodes on the way to it, as much as rendering some
+ * sixteen tiles. Where there are more windows than that pays for, all between the first and the
+ * last is one.
  */
 #define WINDOWS_MIN       64u
 #define TILES_PER_WINDOW  16u
@@ -88,7 +89,7 @@ static FlatView *render_windows(MemoryRegion *root, FlatView *old, GArray *windo
     return view;
 }
 
-/* A view of @effective_root that is, or will be, in force for another space; a reference, or NULL. */
+/* A view of @effective_root that is or will be in force for another space: a reference; or NULL. */
 static FlatView *view_to_share(MemorySystem *ms, const MemoryRegion *effective_root)
 {
     for (guint i = 0; i < ms->spaces->len; i++) {

@@ -64,11 +64,12 @@ void region_enable(MemoryRegion *mr, bool enabled);
 void region_index_alias(MemoryRegion *mr);
 
 /**
- * render_memory_region() - what @root shows in @window of its own addresses (NULL or disabled: nothing)
+ * render_memory_region() - what @root shows in @window of its own addresses (NULL or disabled:
+ * nothing)
  * @visited: tiles made, before neighbours were merged, are added
  *
- * Returns: a list of tiles, see flat_ranges_append(). Costs what is found in the window, and not what
- * lies beside it.
+ * Returns: a list of tiles, see flat_ranges_append(). Costs what is found in the window, and not
+ * what lies beside it.
  */
 GArray *render_memory_region(MemoryRegion *root, AddrRange window, uint64_t *visited);
 
@@ -155,8 +156,8 @@ uint64_t transaction_next_mark(MemorySystem *ms);
 void region_mark_upwards(MemoryRegion *mr, uint64_t mark);
 
 /**
- * address_space_first_view() - what a space without a view shall show: the view of another space with
- * this effective root, else a new one, made ready for publishing. A reference.
+ * address_space_first_view() - what a space without a view shall show: the view of another space
+ * with this effective root, else a new one, made ready for publishing. A reference.
  */
 FlatView *address_space_first_view(MemorySystem *ms, MemoryRegion *effective_root,
                                    MemoryCommitStats *stats);

@@ -17,8 +17,9 @@ typedef struct RegionEventfd {
 /*
  * One that shows. An eventfd shows where its first byte shows, whole, because that byte decides who
  * gets an access; a coalesced range is clipped to each tile. Either belongs to the tile in which it
- * begins: when tiles change, so do the events between the first of them and the last, and no others.
- * Hence an address space keeps its events sorted in a tree, and a commit looks at spans only.
+ * begins: when tiles change, so do the events between the first of them and the last, and no
+ * others. Hence an address space keeps its events sorted in a tree, and a commit looks at spans
+ * only.
  */
 typedef struct ViewEvent {
     MemoryRegion *mr;

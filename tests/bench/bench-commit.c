@@ -12,9 +12,9 @@
 #include "tessera/util/rcu.h"
 
 /*
- * A machine's two spaces with KVM's listeners on them; the ioctls are answered here (-Wl,--wrap) and
- * cost nothing. One commit is measured at a time, and the median is printed. What a commit leaves to
- * the grace period is freed between the measurements, on liburcu's thread.
+ * A machine's two spaces with KVM's listeners on them; the ioctls are answered here (-Wl,--wrap)
+ * and cost nothing. One commit is measured at a time, and the median is printed. What a commit
+ * leaves to the grace period is freed between the measurements, on liburcu's thread.
  */
 #define PAGE          UINT64_C(0x1000)
 #define DIMM_SIZE     (UINT64_C(64) << 20)

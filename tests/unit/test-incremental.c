@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A commit costs what changed: counted, not timed; and what takes the place of that when it cannot. */
+/* A commit costs what changed: counted, not timed; and what takes its place when it cannot. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -100,7 +100,7 @@ static void test_commit_among_100000_costs_what_changed(void **state)
     drop_many(f, regions, MANY);
 }
 
-/* Among 100,000 disabled ones, too: whether a container has one child to show is a short question. */
+/* Among 100,000 disabled ones, too: whether a container has one child to show is soon told. */
 static void test_commit_among_100000_disabled(void **state)
 {
     Fixture *f = *state;
@@ -176,8 +176,9 @@ static void test_many_windows_in_one_transaction(void **state)
 }
 
 /*
- * Twenty floors of containers, each with two aliases of the floor below: a million paths lead up from
- * the ground, and the way on from its own place is the last. The walk gives way to whole spaces.
+ * Twenty floors of containers, each with two aliases of the floor below: a million paths lead up
+ * from the ground, and the way on from its own place is the last. The walk gives way to whole
+ * spaces.
  */
 static void test_exponential_paths_take_whole_spaces(void **state)
 {

@@ -36,8 +36,8 @@ void memory_diff_for_each(const MemoryDiff *diff,
  *   region_del    pass 1, for tiles that go (listeners in reverse priority)
  *   region_add    pass 2, by increasing address; region_nop for tiles that stay, followed by
  *   region_nop    log_start (bits set) or log_stop (bits cleared, listeners in reverse priority)
- *                 (where a listener of the space has a region_nop, each commit that changes something
- *                 walks all tiles, those elsewhere too; without one it costs what changed)
+ *                 (where a listener of the space has a region_nop, each commit that changes
+ *                 something walks all tiles, those elsewhere too; without one it costs what changed)
  *                 (a tile that comes brings its mask in the section; only a replay at registration
  *                 calls log_start behind region_add, and at its end log_stop before region_del)
  *   eventfd_del, eventfd_add, coalesced_io_del, coalesced_io_add    where those changed

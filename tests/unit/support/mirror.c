@@ -81,7 +81,8 @@ static void mirror_del(MemoryListener *l, const MemoryRegionSection *s)
     PaintedTile *gone = queued_tile(m, s);
 
     assert_true(same_tile(gone, &tile));
-    g_array_remove_index(m->queued_tiles, (guint)(gone - (PaintedTile *)(void *)m->queued_tiles->data));
+    g_array_remove_index(m->queued_tiles,
+                         (guint)(gone - &g_array_index(m->queued_tiles, PaintedTile, 0)));
 }
 
 static void mirror_add(MemoryListener *l, const MemoryRegionSection *s)
