@@ -2,6 +2,10 @@
 # shellcheck shell=dash
 # Functions for the scripts that scenarios run inside their guests (busybox sh).
 
+# Waits until the console has sent everything, as every setting of the terminal does: a kernel that
+# panics or ends forgets what its serial driver still holds.
+sent() { stty -F /dev/ttyS0 opost; }
+
 # What the guest knows about its machine, as sections "=== NAME" that section() in lib.sh reads.
 report()
 {
@@ -11,4 +15,5 @@ report()
     echo "=== iomem"; cat /proc/iomem
     echo "=== dmesg"; dmesg -r
     echo "=== end"
+    sent
 }
