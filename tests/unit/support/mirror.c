@@ -54,9 +54,31 @@ static PaintedTile *queued_tile(Mirror *m, const MemoryRegionSection *s)
     return &g_array_index(m->queued_tiles, PaintedTile, at);
 }
 
+/* Dels, then adds and what stays, each by increasing address; then events, each kind for itself. */
+static void assert_in_order(Mirror *m, MirrorPhase phase, Int128 at)
+{
+    assert_true(m->begun && m->phase <= phase);
+    assert_true(m->phase < phase || at > m->last_at || phase > MIRROR_ADDS);
+    m->phase = phase;
+    m->last_at = at;
+}
+
+static void count_said(MemoryDiffKind kind, const MemoryRegionSection *section, void *opaque)
+{
+    Mirror *m = opaque;
+
+    assert_int_not_equal(kind, MEMORY_DIFF_NOP);
+    m->said += kind == MEMORY_DIFF_ADD ? 1 : 0x10000;
+}
+
 static bool mirror_prepare(MemoryListener *l, const MemoryDiff *diff, GError **error)
 {
-    if (((Mirror *)l)->refuse == MIRROR_REFUSES_PREPARE) {
+    Mirror *m = (Mirror *)l;
+
+    m->said = 0;
+    m->asked = true;
+    memory_diff_for_each(diff, count_said, m);
+    if (m->refuse == MIRROR_REFUSES_PREPARE) {
         g_set_error(error, g_quark_from_static_string("test"), 0, "refused");
         return false;
     }
@@ -69,6 +91,10 @@ static void mirror_begin(MemoryListener *l)
 
     assert_false(m->begun);
     m->begun = true;
+    m->phase = MIRROR_DELS;
+    m->last_at = -1;
+    m->heard = 0;
+    m->adds = 0;
     m->nops = 0;
     m->queued_tiles = g_array_copy(m->tiles);
     m->queued_events = g_array_copy(m->events);
@@ -80,6 +106,8 @@ static void mirror_del(MemoryListener *l, const MemoryRegionSection *s)
     PaintedTile tile = tile_of(s);
     PaintedTile *gone = queued_tile(m, s);
 
+    assert_in_order(m, MIRROR_DELS, tile.start);
+    m->heard += 0x10000;
     assert_true(same_tile(gone, &tile));
     g_array_remove_index(m->queued_tiles,
                          (guint)(gone - &g_array_index(m->queued_tiles, PaintedTile, 0)));
@@ -91,6 +119,9 @@ static void mirror_add(MemoryListener *l, const MemoryRegionSection *s)
     PaintedTile tile = tile_of(s);
     guint i;
 
+    assert_in_order(m, MIRROR_ADDS, tile.start);
+    m->heard++;
+    m->adds++;
     for (i = 0; i < m->queued_tiles->len; i++) {
         const PaintedTile *t = &g_array_index(m->queued_tiles, PaintedTile, i);
 
@@ -105,8 +136,12 @@ static void mirror_add(MemoryListener *l, const MemoryRegionSection *s)
 static void mirror_log(MemoryListener *l, const MemoryRegionSection *s, uint8_t old_mask,
                        uint8_t new_mask)
 {
+    PaintedTile *tile = queued_tile((Mirror *)l, s);
+
     assert_int_not_equal(old_mask, new_mask);
-    queued_tile((Mirror *)l, s)->dirty_log_mask = new_mask;
+    /* A replay has told the mask with its add; one change may both start and stop. */
+    assert_true(tile->dirty_log_mask == old_mask || tile->dirty_log_mask == new_mask);
+    tile->dirty_log_mask = new_mask;
 }
 
 static void mirror_nop(MemoryListener *l, const MemoryRegionSection *s)
@@ -114,6 +149,7 @@ static void mirror_nop(MemoryListener *l, const MemoryRegionSection *s)
     Mirror *m = (Mirror *)l;
     PaintedTile tile = tile_of(s);
 
+    assert_in_order(m, MIRROR_ADDS, tile.start);
     assert_true(same_tile(queued_tile(m, s), &tile));
     m->nops++;
 }
@@ -143,24 +179,30 @@ static MirrorEvent eventfd_of(const MemoryRegionSection *s, unsigned size, bool 
 static void mirror_eventfd_add(MemoryListener *l, const MemoryRegionSection *s, unsigned size,
                                bool match_data, uint64_t data, EventNotifier *notifier)
 {
+    assert_in_order((Mirror *)l, MIRROR_EVENTFD_ADDS, 0);
     add_event((Mirror *)l, eventfd_of(s, size, match_data, data, notifier));
 }
 
 static void mirror_eventfd_del(MemoryListener *l, const MemoryRegionSection *s, unsigned size,
                                bool match_data, uint64_t data, EventNotifier *notifier)
 {
+    assert_in_order((Mirror *)l, MIRROR_EVENTFD_DELS, 0);
     del_event((Mirror *)l, eventfd_of(s, size, match_data, data, notifier));
 }
 
 static void mirror_coalesced_add(MemoryListener *l, const MemoryRegionSection *s, hwaddr addr,
                                  uint64_t size)
 {
+    assert_in_order((Mirror *)l, MIRROR_COALESCED_ADDS, 0);
+    assert_true(s->offset_within_address_space == addr && s->size == size);
     add_event((Mirror *)l, (MirrorEvent){ .addr = addr, .size = size });
 }
 
 static void mirror_coalesced_del(MemoryListener *l, const MemoryRegionSection *s, hwaddr addr,
                                  uint64_t size)
 {
+    assert_in_order((Mirror *)l, MIRROR_COALESCED_DELS, 0);
+    assert_true(s->offset_within_address_space == addr && s->size == size);
     del_event((Mirror *)l, (MirrorEvent){ .addr = addr, .size = size });
 }
 
@@ -200,6 +242,8 @@ static void mirror_commit(MemoryListener *l)
     Mirror *m = (Mirror *)l;
 
     assert_true(m->begun);
+    assert_true(!m->asked || m->said == m->heard);
+    assert_true(!l->region_nop || m->adds + m->nops == m->queued_tiles->len);
     m->begun = false;
     take(&m->tiles, &m->queued_tiles);
     take(&m->events, &m->queued_events);
@@ -226,6 +270,7 @@ Mirror *mirror_new(AddressSpace *as, int priority, bool hears_nops)
 
 void mirror_free(Mirror *m)
 {
+    m->asked = false; /* an unregistration does not ask */
     memory_listener_unregister(&m->listener);
     assert_int_equal(m->tiles->len, 0);
     assert_int_equal(m->events->len, 0);

@@ -7,6 +7,16 @@
 #include "tessera/memory/address-space.h"
 #include "tessera/memory/listener.h"
 
+/* In the order of a commit. */
+typedef enum MirrorPhase {
+    MIRROR_DELS,
+    MIRROR_ADDS, /* and what stays */
+    MIRROR_EVENTFD_DELS,
+    MIRROR_EVENTFD_ADDS,
+    MIRROR_COALESCED_DELS,
+    MIRROR_COALESCED_ADDS,
+} MirrorPhase;
+
 typedef struct Mirror {
     MemoryListener listener;
     enum { MIRROR_FOLLOWS, MIRROR_REFUSES_PREPARE, MIRROR_FAILS_APPLY } refuse;
@@ -14,7 +24,13 @@ typedef struct Mirror {
     GArray *events; /* MirrorEvent: the same */
     GArray *queued_tiles; /* what they will be */
     GArray *queued_events;
-    guint nops; /* heard since begin */
+    guint adds; /* heard since begin */
+    guint nops;
+    uint64_t said;  /* adds of the difference that prepare was shown, and 0x10000 for each del */
+    uint64_t heard; /* the same, since begin */
+    MirrorPhase phase;
+    Int128 last_at; /* where the last tile of this phase began */
+    bool asked;     /* by a prepare */
     bool begun;
 } Mirror;
 

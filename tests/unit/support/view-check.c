@@ -142,11 +142,10 @@ static void check_events(GTree *events, const FlatView *view, ViewEventsOfTile *
     }
 }
 
-void view_check(AddressSpace *as)
+void view_check_rendered(AddressSpace *as)
 {
     const FlatView *view;
 
-    painter_check(as);
     memory_system_lock(as->ms);
     view = address_space_flatview(as);
     check_full_render(as, view);
@@ -157,6 +156,12 @@ void view_check(AddressSpace *as)
     check_events(as->coalesced, view, view_coalesced_of_tile);
     assert_null(as->dirty);
     memory_system_unlock(as->ms);
+}
+
+void view_check(AddressSpace *as)
+{
+    painter_check(as);
+    view_check_rendered(as);
 }
 
 void view_check_spaces(MemorySystem *ms)

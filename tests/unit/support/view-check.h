@@ -15,6 +15,9 @@
  */
 void view_check(AddressSpace *as);
 
+/** view_check_rendered() - the same without the painting, for trees too large for that */
+void view_check_rendered(AddressSpace *as);
+
 /** view_check_spaces() - all spaces of @ms */
 void view_check_spaces(MemorySystem *ms);
 
