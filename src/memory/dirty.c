@@ -10,18 +10,54 @@
  */
 #define WALK_STEPS_MAX 10000u
 
+static gint compare_starts(gconstpointer a, gconstpointer b)
+{
+    const AddrRange *x = a, *y = b;
+
+    return x->start < y->start ? -1 : x->start > y->start;
+}
+
+void addr_ranges_normalize(GArray *ranges)
+{
+    guint kept = 0;
+
+    g_array_sort(ranges, compare_starts);
+    for (guint i = 0; i < ranges->len; i++) {
+        AddrRange r = g_array_index(ranges, AddrRange, i);
+        AddrRange *last = kept ? &g_array_index(ranges, AddrRange, kept - 1) : NULL;
+
+        if (last && r.start <= addr_range_end(*last)) {
+            last->size = MAX(addr_range_end(*last), addr_range_end(r)) - last->start;
+        } else {
+            g_array_index(ranges, AddrRange, kept++) = r;
+        }
+    }
+    g_array_set_size(ranges, kept);
+}
+
+/*
+ * Windows that many edits leave in the same places are joined now and then: each time that there
+ * are twice as many as were left the last time. Few are not worth it.
+ */
+#define WINDOWS_FEW 1024u
+
 static void space_add(AddressSpace *as, AddrRange window)
 {
     AddrRange *last;
 
     if (!as->dirty) {
         as->dirty = g_array_new(FALSE, FALSE, sizeof(AddrRange));
+        as->dirty_limit = WINDOWS_FEW;
     }
     if (as->dirty->len > 0) { /* an edit leaves the same window twice: before and after */
         last = &g_array_index(as->dirty, AddrRange, as->dirty->len - 1);
         if (addr_range_contains_range(*last, window)) {
             return;
         }
+    }
+    if (as->dirty->len >= as->dirty_limit) {
+        addr_ranges_normalize(as->dirty);
+        as->dirty_limit = MAX(2 * as->dirty->len, WINDOWS_FEW);
     }
     g_array_append_val(as->dirty, window);
 }
@@ -104,31 +140,6 @@ void dirty_place(MemoryRegion *mr)
     if (mr->container && mr->enabled) {
         dirty_content(mr->container, addr_range(mr->addr, mr->size));
     }
-}
-
-static gint compare_starts(gconstpointer a, gconstpointer b)
-{
-    const AddrRange *x = a, *y = b;
-
-    return x->start < y->start ? -1 : x->start > y->start;
-}
-
-void addr_ranges_normalize(GArray *ranges)
-{
-    guint kept = 0;
-
-    g_array_sort(ranges, compare_starts);
-    for (guint i = 0; i < ranges->len; i++) {
-        AddrRange r = g_array_index(ranges, AddrRange, i);
-        AddrRange *last = kept ? &g_array_index(ranges, AddrRange, kept - 1) : NULL;
-
-        if (last && r.start <= addr_range_end(*last)) {
-            last->size = MAX(addr_range_end(*last), addr_range_end(r)) - last->start;
-        } else {
-            g_array_index(ranges, AddrRange, kept++) = r;
-        }
-    }
-    g_array_set_size(ranges, kept);
 }
 
 GArray *dirty_take(AddressSpace *as)

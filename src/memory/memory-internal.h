@@ -97,6 +97,7 @@ struct AddressSpace {
     RcuHead rcu;
     AddressSpace *next_of_root; /* of the same root; machine lock, and all below */
     GArray *dirty;              /* AddrRange: where edits may have changed what it shows */
+    guint dirty_limit;          /* windows in it before they are joined */
     GList *listeners;           /* by increasing priority */
     GTree *ioeventfds;          /* ViewEvent: as listeners know them */
     GTree *coalesced;           /* ViewEvent: the same */

@@ -205,6 +205,36 @@ static void test_exponential_paths_take_whole_spaces(void **state)
     }
 }
 
+/*
+ * A transaction that comes by the same places again and again remembers each of them once: here 64
+ * pages that 50 aliases show, 100 times.
+ */
+static void test_dirty_windows_do_not_pile_up(void **state)
+{
+    Fixture *f = *state;
+    MemoryRegion *target = fixture_container(f, "t", 128), *pages[64];
+
+    assert_true(memory_region_set_size(f->root, INT128_2_64, NULL));
+    for (unsigned i = 0; i < G_N_ELEMENTS(pages); i++) {
+        pages[i] = fixture_io(f, "i", 1);
+        fixture_add(target, 2 * i, pages[i], 0);
+    }
+    for (unsigned i = 0; i < 50; i++) {
+        fixture_add(f->root, 128 * i, fixture_alias(f, "x", target, 0, 128), 0);
+    }
+    fixture_space(f);
+    memory_region_transaction_begin(f->ms);
+    for (unsigned round = 0; round < 100; round++) {
+        for (unsigned i = 0; i < G_N_ELEMENTS(pages); i++) {
+            assert_true(memory_region_set_enabled(pages[i], round % 2, NULL));
+        }
+        assert_true(f->as->dirty->len <= 4 * 50 * G_N_ELEMENTS(pages));
+    }
+    assert_true(memory_region_transaction_commit(f->ms, NULL));
+    assert_int_equal(flatview_count(address_space_flatview(f->as)), 50 * G_N_ELEMENTS(pages));
+    view_check_rendered(f->as);
+}
+
 /* The full path hears and shows the same, and looks at everything. */
 static void test_full_render_shows_the_same(void **state)
 {
@@ -263,6 +293,7 @@ int main(void)
         COMMIT_TEST(test_region_nop_is_for_who_asks),
         COMMIT_TEST(test_many_windows_in_one_transaction),
         COMMIT_TEST(test_exponential_paths_take_whole_spaces),
+        COMMIT_TEST(test_dirty_windows_do_not_pile_up),
         COMMIT_TEST(test_full_render_shows_the_same),
         COMMIT_TEST(test_refused_commit_leaves_nothing_dirty),
     };
