@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* What a lookup, an I/O access, a full render and a view cost; one line "name value unit" each. */
+/* What a lookup, an access, a full render and a view cost; one line "name value unit" each. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "../../src/memory/access-internal.h"
+#include "support/instructions.h"
 #include "tessera/memory/address-space.h"
+#include "tessera/memory/ram-block.h"
 
 /*
  * Every row is measured in turn, RUNS times over, so that a slow spell of the machine hits all rows
@@ -20,6 +24,7 @@ typedef struct Layout {
     MemorySystem *ms;
     MemoryRegion *root;
     MemoryRegion **tiles;
+    MemoryRegion *ram; /* behind the tiles */
     AddressSpace *as;
     uint64_t count;
     uint64_t step;
@@ -59,6 +64,21 @@ static MemTxResult bench_write(void *opaque, hwaddr offset, uint64_t value, unsi
 
 static const MemoryRegionOps bench_ops = { .read = bench_read, .write = bench_write };
 
+static MemoryRegion *make_ram(MemorySystem *ms)
+{
+    g_autoptr(GError) error = NULL;
+    RAMBlock *block = ram_block_new(ms, "ram", PAGE, 0, 0, &error);
+    MemoryRegion *mr;
+
+    if (!block) {
+        fprintf(stderr, "bench-memory: %s\n", error->message);
+        exit(1);
+    }
+    mr = memory_region_new_ram(ms, NULL, "ram", block);
+    ram_block_unref(block);
+    return mr;
+}
+
 static Layout *layout_new(uint64_t count, uint64_t step)
 {
     Layout *l = g_new0(Layout, 1);
@@ -76,6 +96,8 @@ static Layout *layout_new(uint64_t count, uint64_t step)
         l->tiles[i] = memory_region_new_io(l->ms, NULL, &bench_ops, NULL, "tile", PAGE);
         memory_region_add_subregion(l->root, i * step, l->tiles[i], NULL);
     }
+    l->ram = make_ram(l->ms);
+    memory_region_add_subregion(l->root, count * step, l->ram, NULL);
     memory_region_transaction_commit(l->ms, NULL);
     l->as = address_space_new(l->ms, l->root, "bench", NULL);
     for (unsigned i = 0; i < LOOKUPS; i++) {
@@ -97,10 +119,12 @@ static void layout_free(Layout *l)
     for (uint64_t i = 0; i < l->count; i++) {
         memory_region_del_subregion(l->root, l->tiles[i], NULL);
     }
+    memory_region_del_subregion(l->root, l->ram, NULL);
     memory_region_transaction_commit(l->ms, NULL);
     for (uint64_t i = 0; i < l->count; i++) {
         memory_region_release(l->tiles[i]);
     }
+    memory_region_release(l->ram);
     memory_region_release(l->root);
     memory_system_free(l->ms);
     g_free(l->tiles);
@@ -142,18 +166,38 @@ static double measure_lookup_mru(Layout *l)
     return (now_ns() - start) / LOOKUPS;
 }
 
-static double measure_io_read4(Layout *l)
+static double measure_access4(Layout *l, hwaddr addr, bool is_write)
 {
     double start = now_ns();
     uintptr_t sum = 0;
-    uint32_t value;
+    uint32_t value = 0;
 
     for (unsigned i = 0; i < LOOKUPS; i++) {
-        address_space_rw(l->as, l->order[0] & ~(hwaddr)3, MEMTXATTRS_NONE, &value, 4, false);
+        address_space_rw(l->as, addr, MEMTXATTRS_NONE, &value, 4, is_write);
         sum += value;
     }
     sink = sum;
     return (now_ns() - start) / LOOKUPS;
+}
+
+static double measure_io_read4(Layout *l)
+{
+    return measure_access4(l, l->order[0] & ~(hwaddr)3, false);
+}
+
+static double measure_io_write4(Layout *l)
+{
+    return measure_access4(l, l->order[0] & ~(hwaddr)3, true);
+}
+
+static double measure_ram_read4(Layout *l)
+{
+    return measure_access4(l, l->count * l->step, false);
+}
+
+static double measure_ram_write4(Layout *l)
+{
+    return measure_access4(l, l->count * l->step, true);
 }
 
 /* A new address space over a root that no other shares renders, numbers and publishes everything. */
@@ -199,7 +243,33 @@ static double median(Row *row)
     return row->values[RUNS / 2];
 }
 
-int main(void)
+/* Under callgrind: what is done LOOKUPS times. */
+static void count_instructions(const Row *rows, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (strcmp(rows[i].unit, "ns") == 0 && rows[i].measure != measure_render) {
+            rows[i].measure(rows[i].layout); /* binds symbols, registers with liburcu */
+            bench_count_start();
+            rows[i].measure(rows[i].layout);
+            bench_count_end(rows[i].name, LOOKUPS);
+        }
+    }
+}
+
+static void measure_all(Row *rows, unsigned count)
+{
+    for (unsigned run = 0; run < RUNS; run++) {
+        for (unsigned i = 0; i < count; i++) {
+            rows[i].measure(rows[i].layout); /* the row before has filled the CPU's caches */
+            rows[i].values[run] = rows[i].measure(rows[i].layout);
+        }
+    }
+    for (unsigned i = 0; i < count; i++) {
+        printf("%s %.2f %s\n", rows[i].name, median(&rows[i]), rows[i].unit);
+    }
+}
+
+int main(int argc, char *argv[])
 {
     Layout *d10 = layout_new(10, PAGE);
     Layout *d1000 = layout_new(1000, PAGE);
@@ -214,6 +284,9 @@ int main(void)
         { .name = "lookup_cold_10000_sparse_ns", .unit = "ns", .measure = measure_lookup_cold,
           .layout = s10000 },
         { .name = "io_read4_ns", .unit = "ns", .measure = measure_io_read4, .layout = d10 },
+        { .name = "io_write4_ns", .unit = "ns", .measure = measure_io_write4, .layout = d10 },
+        { .name = "ram_read4_ns", .unit = "ns", .measure = measure_ram_read4, .layout = d10 },
+        { .name = "ram_write4_ns", .unit = "ns", .measure = measure_ram_write4, .layout = d10 },
         { .name = "render_1000_ns", .unit = "ns", .measure = measure_render, .layout = d1000 },
         { .name = "render_10000_ns", .unit = "ns", .measure = measure_render, .layout = d10000 },
         { .name = "view_bytes_per_range_dense", .unit = "bytes", .measure = measure_bytes,
@@ -222,14 +295,10 @@ int main(void)
           .layout = s10000 },
     };
 
-    for (unsigned run = 0; run < RUNS; run++) {
-        for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
-            rows[i].measure(rows[i].layout); /* the row before has filled the CPU's caches */
-            rows[i].values[run] = rows[i].measure(rows[i].layout);
-        }
-    }
-    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
-        printf("%s %.2f %s\n", rows[i].name, median(&rows[i]), rows[i].unit);
+    if (bench_counts_instructions(argc, argv)) {
+        count_instructions(rows, G_N_ELEMENTS(rows));
+    } else {
+        measure_all(rows, G_N_ELEMENTS(rows));
     }
     layout_free(d10);
     layout_free(d1000);

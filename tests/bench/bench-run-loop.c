@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../../src/accel/kvm/kvm-internal.h"
+#include "support/instructions.h"
 #include "tessera/accel/kvm/vcpu.h"
 #include "tessera/memory/address-space.h"
 #include "tessera/memory/memory-system.h"
@@ -36,6 +37,7 @@ static struct {
     unsigned left;
     double start;
     double end;
+    bool counts; /* instructions, this time */
     uint64_t writes;
     sem_t done;
 } vcpu;
@@ -94,9 +96,15 @@ static int run(void)
     }
     if (vcpu.left == EXITS) {
         vcpu.start = now_ns();
+        if (vcpu.counts) {
+            bench_count_start();
+        }
     }
     if (vcpu.left-- > 0) {
         return 0;
+    }
+    if (vcpu.counts) {
+        bench_count_end("run_loop_exit_ns", EXITS);
     }
     vcpu.end = now_ns();
     sem_post(&vcpu.done);
@@ -186,12 +194,20 @@ static bool measure(VcpuSet *set)
     return vcpu.writes == (uint64_t)EXITS * (RUNS + 1);
 }
 
-static bool measure_with(Kvm *kvm, AddressSpace *memory, AddressSpace *io)
+static bool count_instructions(VcpuSet *set)
+{
+    one_run(set);
+    vcpu.counts = true;
+    one_run(set);
+    return vcpu.writes == (uint64_t)EXITS * 2;
+}
+
+static bool measure_with(Kvm *kvm, AddressSpace *memory, AddressSpace *io, bool counts)
 {
     g_autoptr(GError) error = NULL;
     CpuModel *model = cpu_model_new(kvm, "host", &error);
     VcpuSet *set = model ? vcpu_set_new(kvm, model, 1, memory, io, &ops, NULL, &error) : NULL;
-    bool ok = set && measure(set);
+    bool ok = set && (counts ? count_instructions(set) : measure(set));
 
     if (!ok) {
         fprintf(stderr, "bench-run-loop: %s\n", error ? error->message : "writes were lost");
@@ -201,7 +217,7 @@ static bool measure_with(Kvm *kvm, AddressSpace *memory, AddressSpace *io)
     return ok;
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
     Kvm kvm = { .system_fd = -1, .vm_fd = -1 };
     MemorySystem *ms = memory_system_new(NULL);
@@ -222,7 +238,7 @@ int main(void)
     }
     memory = address_space_new(ms, system, "memory", NULL);
     io = address_space_new(ms, ports, "I/O", NULL);
-    ok = measure_with(&kvm, memory, io);
+    ok = measure_with(&kvm, memory, io, bench_counts_instructions(argc, argv));
     for (unsigned i = 0; i < PORTS; i++) {
         memory_region_del_subregion(ports, devices[i], NULL);
     }
