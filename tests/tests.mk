@@ -245,9 +245,9 @@ bench-rig: ## run the benchmarks that boot stock kernels, in the rig (ROUNDS=7; 
 bench-rig: deps
 	+$(Q)$(SUBMAKE) bench-rig-run
 
-# --- Coverage: lines executed by the unit and guest tests, file by file.
+# --- Coverage: lines executed and branches taken by the unit and guest tests, file by file.
 .PHONY: cov
-cov: ## show which lines the unit and guest tests execute, file by file
+cov: ## show which lines and branches the unit and guest tests execute, by file and folder
 cov: deps
 	+-$(Q)$(SUBMAKE) COV=1 unit
 	+-$(Q)$(SUBMAKE) COV=1 guest
