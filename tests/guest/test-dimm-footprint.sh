@@ -8,9 +8,10 @@ need_kvm
 rounds=${TESSERA_LONG:+2000}
 rounds=${rounds:-200}
 
-# A sanitizer keeps freed memory for a while, and its own books: there, only descriptors are compared.
+# A sanitizer keeps freed memory for a while, and its own books, as counting for coverage does: there,
+# only descriptors are compared.
 sanitized=
-if grep -qa -e __asan_init -e __tsan_init "$TESSERA"; then
+if grep -qa -e __asan_init -e __tsan_init -e __gcov_dump "$TESSERA"; then
     sanitized=1
 fi
 
