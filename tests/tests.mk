@@ -194,6 +194,21 @@ $B/tests/bench/bench-device-add-user: private LDFLAGS_ALL += $(KVM_WRAP)
 $B/tests/bench/bench-device-add-user: private BENCH_SUPPORT += $(BENCH_MODEL)
 $B/tests/bench/bench-device-add-user: $(BENCH_MODEL)
 
+# Machines on the model KVM as it is.
+BENCH_MACHINE       := $(filter-out %-fixture.o,$(KVM_SUPPORT)) $B/tests/bench/model/model-machine.o
+BENCH_MACHINE_TESTS := $B/tests/bench/bench-terabyte $B/tests/bench/bench-slot-ioctls
+$(BENCH_MACHINE_TESTS): private LDFLAGS_ALL += $(KVM_WRAP)
+$(BENCH_MACHINE_TESTS): private BENCH_SUPPORT += $(BENCH_MACHINE)
+$(BENCH_MACHINE_TESTS): $(BENCH_MACHINE)
+
+# The program itself, linked as it is, with stamps around the steps of its start.
+BENCH_STAMPED      := $B/tests/bench/start/tessera-stamped
+BENCH_STAMPED_WRAP := options_parse accelerator_start ram_block_new pc_new kvm_attach_memory kvm_make_irqchip \
+                      accelerator_add_vcpus pc_prepare_boot pc_reset vcpu_set_reset
+$(BENCH_STAMPED): $(MAIN_OBJS) $(LIB_OBJS) $B/tests/bench/start/stamps.o $B/flags $B/program-libs
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) $(BENCH_STAMPED_WRAP:%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) $(PROGRAM_LIBS)
+
 # Their guests, and the bare KVM loop that is measured against: it links nothing but the C library.
 BENCH_PAYLOAD_DIR   := tests/bench/payloads
 BENCH_PAYLOADS      := $(patsubst %.S,$B/%.elf,$(wildcard $(BENCH_PAYLOAD_DIR)/*.S))
@@ -225,7 +240,7 @@ $(BENCH_INIT): $B/%: %.c $B/flags
 	$(Q)$(CC) -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -static -o $@ $<
 
 .PHONY: bench-programs
-bench-programs: $(BENCH_TESTS) $(PROGRAM) payloads $(BENCH_PAYLOADS) $(BENCH_BARE) $(BENCH_RIG) $(BENCH_INIT)
+bench-programs: $(BENCH_TESTS) $(BENCH_STAMPED) $(PROGRAM) payloads $(BENCH_PAYLOADS) $(BENCH_BARE) $(BENCH_RIG) $(BENCH_INIT)
 
 .PHONY: bench-run
 bench-run: bench-programs
