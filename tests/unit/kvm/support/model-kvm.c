@@ -74,23 +74,23 @@ static struct {
     int (*fault_hook)(unsigned long req);
 } model = { .lock = PTHREAD_MUTEX_INITIALIZER, .api_version = 12, .phys_bits = 46 };
 
-static __thread bool inside;
+static __thread unsigned inside;
 
 void model_lock(void)
 {
+    inside++;
     pthread_mutex_lock(&model.lock);
-    inside = true;
 }
 
 void model_unlock(void)
 {
-    inside = false;
     pthread_mutex_unlock(&model.lock);
+    inside--;
 }
 
 bool model_kvm_inside(void)
 {
-    return inside;
+    return inside > 0;
 }
 
 unsigned model_phys_bits(void)
@@ -414,7 +414,10 @@ int __wrap_kvm_vcpu_ioctl(Kvm *kvm, int vcpu_fd, unsigned long req, void *arg)
     vcpu = find_vcpu(find_vm(kvm->vm_fd), vcpu_fd);
     if (vcpu && req == KVM_RUN) {
         model_unlock();
-        return model_vcpu_run_ioctl(vcpu);
+        inside++;
+        ret = model_vcpu_run_ioctl(vcpu);
+        inside--;
+        return ret;
     }
     ret = -enter_call(req);
     if (ret == 0) {
