@@ -102,7 +102,7 @@ static int get_or_set(ModelVcpu *vcpu, unsigned long req, void *arg)
             store(vcpu, req, arg, len);
             return 0;
         }
-        if (req == pairs[i].get) {
+        if (req == pairs[i].get || (req == KVM_GET_XSAVE2 && pairs[i].get == KVM_GET_XSAVE)) {
             GByteArray *a = g_hash_table_lookup(vcpu->state, GSIZE_TO_POINTER(pairs[i].set));
 
             if (a) {

@@ -52,9 +52,26 @@ static bool fails(const char *name, bool serious)
     return hit;
 }
 
+/* One call by its name. */
+static __thread struct {
+    const char *name;
+    unsigned left;
+    int err;
+} named;
+
+static bool named_call_fails(const char *name, int *ret_err)
+{
+    if (!named.name || strcmp(named.name, name) != 0 || --named.left > 0) {
+        return false;
+    }
+    named.name = NULL;
+    *ret_err = named.err;
+    return true;
+}
+
 static bool host_call_fails(const char *name, bool serious, int err)
 {
-    if (model_kvm_inside() || !fails(name, serious)) {
+    if (model_kvm_inside() || (!named_call_fails(name, &err) && !fails(name, serious))) {
         return false;
     }
     errno = err;
@@ -103,6 +120,18 @@ unsigned faults_hit(void)
 const char *faults_serious(void)
 {
     return *faults.serious ? faults.serious : NULL;
+}
+
+void faults_fail_call(const char *name, unsigned nth, int err)
+{
+    named.name = name;
+    named.left = nth;
+    named.err = err;
+}
+
+bool faults_call_failed(void)
+{
+    return named.name == NULL;
 }
 
 int64_t faults_mapped(void)

@@ -31,6 +31,14 @@ unsigned faults_hit(void);
  */
 const char *faults_serious(void);
 
+/**
+ * faults_fail_call() - the @nth call from now on (from 1) of the host function @name, of this thread,
+ * fails with @err, once; NULL: none. Independent of faults_arm()
+ */
+void faults_fail_call(const char *name, unsigned nth, int err);
+/** faults_call_failed() - whether that call has come */
+bool faults_call_failed(void);
+
 /** faults_mapped() - bytes mapped and not unmapped, by everything but the model */
 int64_t faults_mapped(void);
 
