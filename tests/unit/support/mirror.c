@@ -63,11 +63,15 @@ static void assert_in_order(Mirror *m, MirrorPhase phase, Int128 at)
     m->last_at = at;
 }
 
+/* By increasing address, a del before an add at the same one. */
 static void count_said(MemoryDiffKind kind, const MemoryRegionSection *section, void *opaque)
 {
     Mirror *m = opaque;
+    Int128 at = 2 * (Int128)section->offset_within_address_space + (kind == MEMORY_DIFF_ADD);
 
     assert_int_not_equal(kind, MEMORY_DIFF_NOP);
+    assert_true(at > m->last_at);
+    m->last_at = at;
     m->said += kind == MEMORY_DIFF_ADD ? 1 : 0x10000;
 }
 
@@ -77,6 +81,7 @@ static bool mirror_prepare(MemoryListener *l, const MemoryDiff *diff, GError **e
 
     m->said = 0;
     m->asked = true;
+    m->last_at = -1;
     memory_diff_for_each(diff, count_said, m);
     if (m->refuse == MIRROR_REFUSES_PREPARE) {
         g_set_error(error, g_quark_from_static_string("test"), 0, "refused");
