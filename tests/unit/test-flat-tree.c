@@ -186,6 +186,35 @@ static void test_flat_tree_shrinks(void **state)
     trees_done(&t);
 }
 
+/* One tile of each leaf is left: neighbours have come together, and the tree is not as tall. */
+static void test_flat_tree_joins_small_neighbours(void **state)
+{
+    g_autoptr(GArray) none = flat_ranges_new();
+    const unsigned n = 2048, kept = 32;
+    Trees t;
+    Version *v = &t.versions[0];
+
+    trees_init(&t);
+    for (hwaddr i = 0; i < n; i++) {
+        FlatRange fr = { .mr = t.mr, .start = i, .last = i, .offset_in_region = ~i };
+
+        fr.section_id = section_table_add(t.table, &fr);
+        g_array_append_val(v->ranges, fr);
+    }
+    v->root = flat_tree_replace(t.table, NULL, 0, UINT64_MAX, v->ranges);
+    for (hwaddr i = 0; i < n; i++) {
+        if (i % kept != 0) {
+            FlatNode *next = flat_tree_replace(t.table, v->root, i, i, none);
+
+            flat_tree_unref(t.table, v->root);
+            v->root = next;
+        }
+    }
+    assert_true(flat_tree_height(v->root) <= 2);
+    assert_true(flat_tree_bytes(v->root) <= 2 * (n / kept) * sizeof(FlatRange));
+    trees_done(&t);
+}
+
 /* One tile of 100,000 is replaced: all but a few nodes are shared. */
 static void test_flat_tree_shares_what_stays(void **state)
 {
@@ -224,6 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flat_tree_random_replacements),
         cmocka_unit_test(test_flat_tree_shrinks),
+        cmocka_unit_test(test_flat_tree_joins_small_neighbours),
         cmocka_unit_test(test_flat_tree_shares_what_stays),
     };
 

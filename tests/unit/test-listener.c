@@ -191,6 +191,52 @@ static void test_add_eventfd_refusals(void **state)
     assert_false(memory_region_del_eventfd(i, 8, 4, true, 3, &notifier_a, NULL));
 }
 
+static void test_coalesced_range_of_another_region_at_one_place(void **state)
+{
+    Fixture *f = *state;
+    MemoryRegion *a = fixture_io(f, "a", 1), *b = fixture_io(f, "b", 1);
+
+    assert_true(memory_region_add_coalescing(a, 0x100, 0x10, NULL));
+    assert_true(memory_region_add_coalescing(b, 0x100, 0x10, NULL));
+    fixture_add(f->root, 0, a, 0);
+    fixture_add(f->root, 0, b, -1);
+    fixture_record(f, "L", 0);
+    fixture_clear_log(f);
+    assert_true(memory_region_set_priority(b, 1, NULL));
+    assert_events(f, "L:coalesced_del a 0x100+0x10\nL:coalesced_add b 0x100+0x10\n");
+}
+
+/* What shows of it is told, though its first byte does not show. */
+static void test_coalesced_range_whose_beginning_is_hidden(void **state)
+{
+    Fixture *f = *state;
+    MemoryRegion *i = fixture_io(f, "i", 4), *over = fixture_io(f, "o", 1);
+
+    fixture_add(f->root, 0, i, 0);
+    fixture_add(f->root, 1, over, 1);
+    fixture_record(f, "L", 0);
+    fixture_clear_log(f);
+    assert_true(memory_region_add_coalescing(i, 0x1800, 0x1000, NULL));
+    assert_events(f, "L:coalesced_add i 0x2000+0x800\n");
+}
+
+static void test_eventfds_that_differ_in_matching_alone(void **state)
+{
+    Fixture *f = *state;
+    MemoryRegion *i = fixture_io(f, "i", 1);
+    EventNotifier notifier = { 0 };
+
+    fixture_add(f->root, 0, i, 0);
+    fixture_record(f, "L", 0);
+    fixture_clear_log(f);
+    assert_true(memory_region_add_eventfd(i, 0, 4, false, 0, &notifier, NULL));
+    assert_events(f, "L:eventfd_add i 0x0/4\n");
+    assert_true(memory_region_add_eventfd(i, 0, 4, true, 0, &notifier, NULL));
+    assert_events(f, "L:eventfd_add i 0x0/4=0\n");
+    assert_true(memory_region_del_eventfd(i, 0, 4, false, 0, &notifier, NULL));
+    assert_events(f, "L:eventfd_del i 0x0/4\n");
+}
+
 /*
  *  i: 0 .. 3, coalesced [0x800, 0x2800); o over page 1 splits it; the alias clips it
  */
@@ -246,6 +292,9 @@ int main(void)
         LISTENER_TEST(test_eventfd_replaced_in_one_transaction),
         LISTENER_TEST(test_add_eventfd_refusals),
         LISTENER_TEST(test_coalesced_range_is_clipped_and_split),
+        LISTENER_TEST(test_coalesced_range_of_another_region_at_one_place),
+        LISTENER_TEST(test_coalesced_range_whose_beginning_is_hidden),
+        LISTENER_TEST(test_eventfds_that_differ_in_matching_alone),
         LISTENER_TEST(test_add_coalescing_refusals),
     };
 

@@ -321,19 +321,20 @@ static void edit_events(RandomTree *t, unsigned i)
     hwaddr offset = (hwaddr)below(t, 5) * 0x3ff;
     unsigned size = 1u << below(t, 4);
     bool match = below(t, 2);
+    uint64_t data = 7 * below(t, 2);
 
     switch (below(t, 5)) {
     case 0:
-        memory_region_del_eventfd(mr, offset, size, match, 7, notifier, NULL);
+        memory_region_del_eventfd(mr, offset, size, match, data, notifier, NULL);
         break;
     case 1:
-        memory_region_add_coalescing(mr, offset, 1 + below(t, 0x800), NULL);
+        memory_region_add_coalescing(mr, offset, 1 + below(t, 0x2000), NULL);
         break;
     case 2:
         memory_region_clear_coalescing(mr, NULL);
         break;
     default:
-        memory_region_add_eventfd(mr, offset, size, match, 7, notifier, NULL);
+        memory_region_add_eventfd(mr, offset, size, match, data, notifier, NULL);
     }
 }
 
