@@ -403,6 +403,27 @@ static void test_owner_lives_while_a_view_shows_its_region(void **state)
     assert_true(finalized);
 }
 
+/* No view ever showed it: the edit that drops it may be the last to hold it, and lets go later. */
+static void test_owner_of_a_hidden_region_ends_after_a_grace_period(void **state)
+{
+    Fixture *f = *state;
+    bool finalized = false;
+    Device *d = device_new(f, &finalized);
+
+    assert_true(memory_region_set_enabled(d->container, false, NULL));
+    fixture_add(f->root, 3, d->container, 0);
+    rcu_drain();
+    rcu_read_section_enter();
+    memory_region_transaction_begin(f->ms);
+    assert_true(memory_region_del_subregion(f->root, d->container, NULL));
+    object_unref(&d->object);
+    assert_true(memory_region_transaction_commit(f->ms, NULL));
+    assert_false(finalized);
+    rcu_read_section_leave();
+    rcu_drain();
+    assert_true(finalized);
+}
+
 static void test_owner_lives_while_an_alias_shows_its_region(void **state)
 {
     Fixture *f = *state;
@@ -439,6 +460,7 @@ int main(void)
         REGION_TEST(test_for_each_subregion_in_winning_order),
         REGION_TEST(test_owner_is_not_held_by_its_own_regions),
         REGION_TEST(test_owner_lives_while_a_view_shows_its_region),
+        REGION_TEST(test_owner_of_a_hidden_region_ends_after_a_grace_period),
         REGION_TEST(test_owner_lives_while_an_alias_shows_its_region),
     };
 
