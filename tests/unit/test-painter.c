@@ -229,8 +229,8 @@ static void run_world(World *w, TestRandom *random, const TreeStyle *style, unsi
 }
 
 /*
- * TESSERA_STRESS: how many transactions (TESSERA_LONG: 200,000), of 1 to 5 edits each, or 200. Trees
- * that show little, or edits that show nothing, would prove nothing: that is asserted, too.
+ * TESSERA_STRESS: how many transactions (TESSERA_LONG: 200,000), of 1 to 5 edits each, or 200.
+ * Trees that show little, or edits that show nothing, would prove nothing: that is asserted, too.
  */
 static void test_commit_random_edits(void **state)
 {

@@ -12,7 +12,7 @@ typedef struct PoolDrought {
     uint32_t limit;
 } PoolDrought;
 
-/** pool_drought_begin() - @pool has @left slots at most; what is given back meanwhile comes on top */
+/** pool_drought_begin() - @pool has @left slots at most, and what is given back meanwhile */
 void pool_drought_begin(PoolDrought *d, SlotPool *pool, unsigned left);
 /** pool_drought_end() - it has again all that it had */
 void pool_drought_end(PoolDrought *d);
