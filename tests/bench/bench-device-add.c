@@ -13,7 +13,7 @@
  * A guest that halts for ever, 256 sockets, a client on a unix socket. TESSERA_BENCH_RUNS times (9) a
  * machine of its own is filled: for each DIMM object-add, not shown, and device_add, from sending the
  * line until the answer is read. Before each the floor is measured, three times: what only the kernel
- * has to do, without a client. The first command of a process runs code that has never run; the
+ * has to do, without a client; and the same by a bare program on a socket. The first command of a process runs code that has never run; the
  * second shows what that makes.
  */
 enum { RUNS = 9, DIMMS = 256, SECONDS = 60, FLOOR_TIMES = 3 };
@@ -22,7 +22,13 @@ enum { RUNS = 9, DIMMS = 256, SECONDS = 60, FLOOR_TIMES = 3 };
 typedef struct Run {
     double command[DIMMS];
     double floor[DIMMS];
+    double floor_socket[DIMMS];
 } Run;
+
+typedef struct Floors {
+    BenchFloor bare;
+    BenchFloorServer server;
+} Floors;
 
 static double command(BenchGuest *guest, BenchQmp *qmp, const char *line)
 {
@@ -34,17 +40,25 @@ static double command(BenchGuest *guest, BenchQmp *qmp, const char *line)
     return us;
 }
 
-static double measure_floor(BenchFloor *floor)
+static void measure_floors(Floors *floors, Run *run, unsigned n)
 {
-    double values[FLOOR_TIMES];
+    double bare[FLOOR_TIMES], talked[FLOOR_TIMES];
 
     for (unsigned i = 0; i < FLOOR_TIMES; i++) {
-        values[i] = bench_floor(floor, DIMM_SIZE);
+        bare[i] = bench_floor(&floors->bare, DIMM_SIZE);
+        talked[i] = bench_qmp(&floors->server.client, "{\"execute\": \"device_add\"}\n", NULL);
+        if (talked[i] < 0) {
+            fprintf(stderr, "bench-device-add: the floor's process does not answer\n");
+            exit(1);
+        }
+        /* It takes all back behind its answer, and answers the next line when that is done. */
+        bench_qmp(&floors->server.client, "{\"execute\": \"query-status\"}\n", NULL);
     }
-    return bench_median(values, FLOOR_TIMES);
+    run->floor[n] = bench_median(bare, FLOOR_TIMES);
+    run->floor_socket[n] = bench_median(talked, FLOOR_TIMES);
 }
 
-static void fill(BenchGuest *guest, BenchQmp *qmp, BenchFloor *floor, Run *run)
+static void fill(BenchGuest *guest, BenchQmp *qmp, Floors *floors, Run *run)
 {
     for (unsigned n = 0; n < DIMMS; n++) {
         g_autofree char *object =
@@ -58,12 +72,12 @@ static void fill(BenchGuest *guest, BenchQmp *qmp, BenchFloor *floor, Run *run)
                             n, n);
 
         command(guest, qmp, object);
-        run->floor[n] = measure_floor(floor);
+        measure_floors(floors, run, n);
         run->command[n] = command(guest, qmp, device);
     }
 }
 
-static void measure(const char *const argv[], const char *socket, BenchFloor *floor, Run *run)
+static void measure(const char *const argv[], const char *socket, Floors *floors, Run *run)
 {
     BenchGuest guest;
     BenchQmp qmp;
@@ -76,7 +90,7 @@ static void measure(const char *const argv[], const char *socket, BenchFloor *fl
     if (!bench_qmp_open(&qmp, socket, SECONDS)) {
         bench_guest_fail(&guest, "device-add", "no QMP monitor");
     }
-    fill(&guest, &qmp, floor, run);
+    fill(&guest, &qmp, floors, run);
     bench_qmp_close(&qmp);
     bench_guest_kill(&guest);
 }
@@ -101,12 +115,14 @@ static void print(const Run *runs, unsigned n_runs)
         unsigned n = shown[i] - 1;
         g_autofree char *plain = g_strdup_printf("device_add_%u_us", shown[i]);
         g_autofree char *floor = g_strdup_printf("device_add_floor_%u_us", shown[i]);
+        g_autofree char *socket = g_strdup_printf("device_add_floor_socket_%u_us", shown[i]);
         g_autofree char *to_second = g_strdup_printf("device_add_%u_to_2_ratio", shown[i]);
         g_autofree char *to_first = g_strdup_printf("device_add_%u_to_1_ratio", shown[i]);
         double value = middle(runs->command, n, n_runs);
 
         bench_print(plain, value, "us");
         bench_print(floor, middle(runs->floor, n, n_runs), "us");
+        bench_print(socket, middle(runs->floor_socket, n, n_runs), "us");
         if (i > 0) {
             bench_print(to_first, value / first, "ratio");
         }
@@ -128,13 +144,15 @@ int main(void)
     const char *const argv[] = { tessera ? tessera : "build/tessera", "-m",
                                  "4G,slots=256,maxmem=64G", "-nodefaults", "-display", "none",
                                  "-serial", "stdio", "-qmp", monitor, "-kernel", kernel, NULL };
-    BenchFloor floor;
+    Floors floors;
 
-    bench_floor_open(&floor);
+    bench_floor_server_start(&floors.server, DIMM_SIZE);
+    bench_floor_open(&floors.bare);
     for (unsigned i = 0; i < n_runs; i++) {
-        measure(argv, socket, &floor, &runs[i]);
+        measure(argv, socket, &floors, &runs[i]);
     }
-    bench_floor_close(&floor);
+    bench_floor_close(&floors.bare);
+    bench_floor_server_stop(&floors.server);
     unlink(socket);
     print(runs, n_runs);
     return 0;

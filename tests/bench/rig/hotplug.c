@@ -19,19 +19,36 @@
 enum { TESSERA, Q35, COUNT };
 enum { ROUNDS = 7, PLUGS = 4, SECONDS = 240, SETTLE_US = 2000000, PAUSE_US = 300000 };
 enum { FLOOR_TIMES = 3 };
-#define DIMM_SIZE (128ull << 20)
+#define DIMM_SIZE    (128ull << 20)
+#define QUERY_STATUS "{\"execute\": \"query-status\"}\n"
 
-/* Microseconds, a value for each plug of each round. */
+/*
+ * What is measured at each plug, in the order of the lines. With a socket: by the bare program that
+ * answers lines (floor.h); its answer to a line that does nothing is what two processes and a socket
+ * cost, as "nothing" is what talking to a monitor costs.
+ */
+enum { OBJECT_ADD, COMMAND, ONLINE, FLOOR, FLOOR_SOCKET, FLOOR_NOTHING, NOTHING, KINDS };
+static const char *const kind_names[KINDS] = {
+    [OBJECT_ADD] = "object_add",
+    [COMMAND] = "command",
+    [ONLINE] = "online",
+    [FLOOR] = "floor",
+    [FLOOR_SOCKET] = "floor_socket",
+    [FLOOR_NOTHING] = "floor_nothing",
+    [NOTHING] = "nothing",
+};
+
 typedef struct Contender {
     const char *name;
     const char *argv[40];
     char *socket;
-    double *object_add;
-    double *command;
-    double *online;
-    double *floor;
-    double *nothing; /* a command that does nothing: what talking costs */
+    double *us[KINDS]; /* a value for each plug of each round */
 } Contender;
+
+typedef struct Floors {
+    BenchFloor bare;
+    BenchFloorServer server;
+} Floors;
 
 typedef struct ConsoleWait {
     BenchGuest *guest;
@@ -46,15 +63,33 @@ static void *wait_online(void *opaque)
     return NULL;
 }
 
-static double measure_floor(BenchFloor *floor)
+static double talk(BenchFloorServer *server, const char *line)
 {
-    double values[FLOOR_TIMES];
+    double us = bench_qmp(&server->client, line, NULL);
+
+    if (us < 0) {
+        fprintf(stderr, "bench: the floor's process does not answer\n");
+        exit(1);
+    }
+    return us;
+}
+
+/* In turn, each after a pause as before a plug. */
+static void measure_floors(Contender *c, Floors *floors, unsigned at)
+{
+    double values[KINDS][FLOOR_TIMES];
 
     for (unsigned i = 0; i < FLOOR_TIMES; i++) {
         g_usleep(PAUSE_US / FLOOR_TIMES);
-        values[i] = bench_floor(floor, DIMM_SIZE);
+        values[FLOOR][i] = bench_floor(&floors->bare, DIMM_SIZE);
+        g_usleep(PAUSE_US / FLOOR_TIMES);
+        values[FLOOR_SOCKET][i] = talk(&floors->server, "{\"execute\": \"device_add\"}\n");
+        g_usleep(PAUSE_US / FLOOR_TIMES);
+        values[FLOOR_NOTHING][i] = talk(&floors->server, QUERY_STATUS);
     }
-    return bench_median(values, FLOOR_TIMES);
+    for (unsigned kind = FLOOR; kind <= FLOOR_NOTHING; kind++) {
+        c->us[kind][at] = bench_median(values[kind], FLOOR_TIMES);
+    }
 }
 
 static double command(Contender *c, BenchGuest *guest, BenchQmp *qmp, const char *line,
@@ -82,23 +117,25 @@ static void plug(Contender *c, BenchGuest *guest, BenchQmp *qmp, unsigned n, uns
     GThread *console;
     double sent;
 
-    c->object_add[at] = command(c, guest, qmp, object, NULL);
+    c->us[OBJECT_ADD][at] = command(c, guest, qmp, object, NULL);
     console = g_thread_new("console", wait_online, &wait);
     g_usleep(PAUSE_US);
-    c->command[at] = command(c, guest, qmp, device, &sent);
+    c->us[COMMAND][at] = command(c, guest, qmp, device, &sent);
     g_thread_join(console);
     if (wait.seen < 0) {
         bench_guest_fail(guest, c->name, "the memory did not come online");
     }
-    c->online[at] = wait.seen - sent;
+    c->us[ONLINE][at] = wait.seen - sent;
     g_usleep(SETTLE_US / 2);
-    c->nothing[at] = command(c, guest, qmp, "{\"execute\": \"query-status\"}\n", NULL);
-    printf("# hotplug %s plug %u: floor %.0f us, device_add %.0f us, online %.0f us\n", c->name,
-           n + 1, c->floor[at], c->command[at], c->online[at]);
+    c->us[NOTHING][at] = command(c, guest, qmp, QUERY_STATUS, NULL);
+    printf("# hotplug %s plug %u: floor %.0f us, with a socket %.0f us, device_add %.0f us, online "
+           "%.0f us\n",
+           c->name, n + 1, c->us[FLOOR][at], c->us[FLOOR_SOCKET][at], c->us[COMMAND][at],
+           c->us[ONLINE][at]);
     fflush(stdout);
 }
 
-static void measure(Contender *c, BenchFloor *floor, unsigned round)
+static void measure(Contender *c, Floors *floors, unsigned round)
 {
     BenchGuest guest;
     BenchQmp qmp;
@@ -113,7 +150,7 @@ static void measure(Contender *c, BenchFloor *floor, unsigned round)
     }
     g_usleep(SETTLE_US);
     for (unsigned n = 0; n < PLUGS; n++) {
-        c->floor[round * PLUGS + n] = measure_floor(floor);
+        measure_floors(c, floors, round * PLUGS + n);
         plug(c, &guest, &qmp, n, round * PLUGS + n);
     }
     bench_qmp_close(&qmp);
@@ -161,15 +198,15 @@ static void print_all(Contender *c, unsigned n)
 {
     Contender *ours = &c[TESSERA], *theirs = &c[Q35];
 
-    print_ratio("hotplug_command_to_q35_ratio", ours->command, theirs->command, n);
-    print_ratio("hotplug_command_to_floor_ratio", ours->command, ours->floor, n);
-    print_ratio("hotplug_online_to_q35_ratio", ours->online, theirs->online, n);
+    print_ratio("hotplug_command_to_q35_ratio", ours->us[COMMAND], theirs->us[COMMAND], n);
+    print_ratio("hotplug_command_to_floor_ratio", ours->us[COMMAND], ours->us[FLOOR], n);
+    print_ratio("hotplug_command_to_floor_socket_ratio", ours->us[COMMAND], ours->us[FLOOR_SOCKET],
+                n);
+    print_ratio("hotplug_online_to_q35_ratio", ours->us[ONLINE], theirs->us[ONLINE], n);
     for (unsigned i = 0; i < COUNT; i++) {
-        print_us("object_add", c[i].name, c[i].object_add, n);
-        print_us("command", c[i].name, c[i].command, n);
-        print_us("online", c[i].name, c[i].online, n);
-        print_us("floor", c[i].name, c[i].floor, n);
-        print_us("nothing", c[i].name, c[i].nothing, n);
+        for (unsigned kind = 0; kind < KINDS; kind++) {
+            print_us(kind_names[kind], c[i].name, c[i].us[kind], n);
+        }
     }
 }
 
@@ -185,7 +222,7 @@ int main(int argc, char *argv[])
     g_autofree char *socket =
         g_strdup_printf("%s/bench-hotplug-%d.sock", g_get_tmp_dir(), (int)getpid());
     g_autofree char *monitor = g_strdup_printf("unix:%s,server=on,wait=off", socket);
-    BenchFloor floor;
+    Floors floors;
 
     if (argc != 3) {
         fprintf(stderr, "usage: hotplug KERNEL INITRD\n");
@@ -202,27 +239,25 @@ int main(int argc, char *argv[])
 
     for (unsigned i = 0; i < COUNT; i++) {
         contenders[i].socket = socket;
-        contenders[i].object_add = g_new(double, rounds * PLUGS);
-        contenders[i].command = g_new(double, rounds * PLUGS);
-        contenders[i].online = g_new(double, rounds * PLUGS);
-        contenders[i].floor = g_new(double, rounds * PLUGS);
-        contenders[i].nothing = g_new(double, rounds * PLUGS);
-    }
-    bench_floor_open(&floor);
-    for (unsigned round = 0; round < rounds; round++) {
-        for (unsigned i = 0; i < COUNT; i++) {
-            measure(&contenders[(i + round) % COUNT], &floor, round);
+        for (unsigned kind = 0; kind < KINDS; kind++) {
+            contenders[i].us[kind] = g_new(double, rounds * PLUGS);
         }
     }
-    bench_floor_close(&floor);
+    bench_floor_server_start(&floors.server, DIMM_SIZE);
+    bench_floor_open(&floors.bare);
+    for (unsigned round = 0; round < rounds; round++) {
+        for (unsigned i = 0; i < COUNT; i++) {
+            measure(&contenders[(i + round) % COUNT], &floors, round);
+        }
+    }
+    bench_floor_close(&floors.bare);
+    bench_floor_server_stop(&floors.server);
     unlink(socket);
     print_all(contenders, rounds * PLUGS);
     for (unsigned i = 0; i < COUNT; i++) {
-        g_free(contenders[i].object_add);
-        g_free(contenders[i].command);
-        g_free(contenders[i].online);
-        g_free(contenders[i].floor);
-        g_free(contenders[i].nothing);
+        for (unsigned kind = 0; kind < KINDS; kind++) {
+            g_free(contenders[i].us[kind]);
+        }
     }
     return 0;
 }

@@ -5,11 +5,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -80,17 +84,82 @@ void bench_floor_close(BenchFloor *f)
     munmap(f->ram, RAM_SIZE);
 }
 
-double bench_floor(BenchFloor *f, uint64_t size)
+static void *give(const BenchFloor *f, uint64_t size)
 {
-    double start = bench_now_us();
     void *host = map(size);
-    double end;
 
     set_slot(f, SLOT, GPA, size, host);
     set_irq(f, 1);
-    end = bench_now_us();
+    return host;
+}
+
+static void take_back(const BenchFloor *f, uint64_t size, void *host)
+{
     set_irq(f, 0);
     set_slot(f, SLOT, GPA, 0, host);
     munmap(host, size);
+}
+
+double bench_floor(BenchFloor *f, uint64_t size)
+{
+    double start = bench_now_us();
+    void *host = give(f, size);
+    double end = bench_now_us();
+
+    take_back(f, size, host);
     return end - start;
+}
+
+/* The process with the socket. The other end's lines are short and come one at a time. */
+static void serve(int fd, uint64_t size) G_GNUC_NORETURN;
+static void serve(int fd, uint64_t size)
+{
+    static const char answer[] = "{\"return\": {}}\r\n";
+    char line[1024];
+    BenchFloor floor;
+    ssize_t n;
+
+    bench_floor_open(&floor);
+    while ((n = read(fd, line, sizeof(line) - 1)) > 0) {
+        void *host = NULL;
+
+        line[n] = '\0';
+        if (strstr(line, "device_add")) {
+            host = give(&floor, size);
+        }
+        if (send(fd, answer, strlen(answer), MSG_NOSIGNAL) < 0) {
+            break;
+        }
+        if (host) {
+            take_back(&floor, size, host);
+        }
+    }
+    _exit(0);
+}
+
+void bench_floor_server_start(BenchFloorServer *server, uint64_t size)
+{
+    pid_t parent = getpid();
+    int fds[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0 || (server->pid = fork()) < 0) {
+        perror("bench: floor: the process with the socket");
+        exit(1);
+    }
+    if (server->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close(fds[0]);
+        if (getppid() == parent) {
+            serve(fds[1], size);
+        }
+        _exit(0);
+    }
+    close(fds[1]);
+    server->client = (BenchQmp){ .fd = fds[0] };
+}
+
+void bench_floor_server_stop(BenchFloorServer *server)
+{
+    bench_qmp_close(&server->client); /* its read() ends */
+    waitpid(server->pid, NULL, 0);
 }

@@ -4,6 +4,9 @@
 #define TESSERA_BENCH_FLOOR_H
 
 #include <stdint.h>
+#include <sys/types.h>
+
+#include "qmp.h"
 
 /**
  * A virtual machine of its own: 256 MiB of RAM, the kernel's interrupt controllers, one vCPU that
@@ -26,5 +29,19 @@ void bench_floor_close(BenchFloor *f);
  * All is taken back afterwards, outside the time.
  */
 double bench_floor(BenchFloor *f, uint64_t size);
+
+/**
+ * The floor with a socket: a process of its own, as bare as can be, that reads lines from a stream of
+ * a unix socket and answers each with one line. Where the line says "device_add" it makes the floor's
+ * three calls first; any other line is only answered.
+ */
+typedef struct BenchFloorServer {
+    pid_t pid;
+    BenchQmp client; /* for bench_qmp(): the same client that talks to monitors */
+} BenchFloorServer;
+
+/** bench_floor_server_start() - ends the program with a message when that is not possible */
+void bench_floor_server_start(BenchFloorServer *server, uint64_t size);
+void bench_floor_server_stop(BenchFloorServer *server);
 
 #endif
