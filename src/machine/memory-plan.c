@@ -118,7 +118,8 @@ static void set_too_much(const MemoryPool *pool, uint64_t size, GError **error)
                     largest == pool->room ? "" : fits);
     } else if (pool->slots == 0) {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_LIMIT,
-                    "all memory slots are in use; unplug a DIMM, or start with more by -m slots=");
+                    "all memory slots are in use; %s",
+                    dimm_slots_advice((unsigned)pool->window.n_taken)); /* one in each */
     } else {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_LIMIT,
                     "%s more does not fit into the gaps of the device-memory window with %u free "

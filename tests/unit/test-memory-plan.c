@@ -89,7 +89,10 @@ static void test_lay_refusals_say_what_would_work(void **state)
 
     check_refused(&p, 3 * GIB, "2 GiB is left");
     p.slots = 0;
-    check_refused(&p, GIB, "all memory slots are in use");
+    check_refused(&p, GIB, "all memory slots are in use; unplug a DIMM, or start with more by -m "
+                           "slots=");
+    p.window.n_taken = 256; /* @taken is not looked at */
+    check_refused(&p, GIB, "all memory slots are in use; no machine has more: unplug a DIMM");
     p = (MemoryPool){ .window = { BASE, 2 * GIB + 3 * BLOCK, taken, 2 }, .slots = 1,
                       .room = 2 * BLOCK, .align = BLOCK };
     check_refused(&p, 2 * BLOCK, "at most 128 MiB does");

@@ -23,8 +23,7 @@ static bool choose_slot(MemoryDevices *md, const DimmRequest *request, unsigned 
             }
         }
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_LIMIT,
-                    "all %u memory slots are in use; unplug a DIMM, or start with more by -m slots=",
-                    slots);
+                    "all %u memory slots are in use; %s", slots, dimm_slots_advice(slots));
         return false;
     }
     if (request->slot >= slots) {

@@ -3,6 +3,7 @@
 #include "tessera/hw/mem/dimm-layout.h"
 
 #include <inttypes.h>
+#include "tessera/hw/acpi/memory-hotplug.h"
 #include "tessera/util/error.h"
 #include "tessera/util/size.h"
 
@@ -185,6 +186,13 @@ bool dimm_check_base(const DimmWindow *window, uint64_t base, uint64_t size, uin
         }
     }
     return true;
+}
+
+const char *dimm_slots_advice(unsigned slots)
+{
+    return slots < MEMORY_HOTPLUG_SLOTS_MAX
+               ? "unplug a DIMM, or start with more by -m slots="
+               : "no machine has more: unplug a DIMM, and plug a larger one instead";
 }
 
 uint64_t dimm_memmap_cost(uint64_t size)

@@ -32,7 +32,7 @@ qmp query-memory-size-summary
 read -r plain plugged < <(sed -E 's/.*"base-memory": ([0-9]+).*"plugged-memory": ([0-9]+).*/\1 \2/' <<<"$reply")
 equal maximum_reached $((plain + plugged)) $((33 << 30))
 qmp object-add '"qom-type": "memory-backend-ram", "id": "spare", "size": 134217728' || not_ok spare "$reply"
-refused one_more '*all 256 memory slots are in use*' device_add '"driver": "pc-dimm", "id": "dx", "memdev": "spare"'
+refused one_more '*all 256 memory slots are in use; no machine has more*' device_add '"driver": "pc-dimm", "id": "dx", "memdev": "spare"'
 qmp object-add '"qom-type": "memory-backend-ram", "id": "m1", "size": 134217728'
 [[ $reply == *m1* ]]
 verdict $? same_backend "$reply"

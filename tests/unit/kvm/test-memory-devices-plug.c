@@ -289,6 +289,7 @@ static void test_memory_devices_readonly_backend_is_rom(void **state)
 /* 256 sockets of 128 MiB: the last one is used, and maxmem is reached to the byte. */
 static void test_memory_devices_all_256_slots_to_the_byte(void **state)
 {
+    g_autoptr(GError) error = NULL;
     DimmFixture *f;
     MemoryDevicesSummary s;
 
@@ -305,6 +306,10 @@ static void test_memory_devices_all_256_slots_to_the_byte(void **state)
     assert_int_equal(dimms_info(f, "dimm255").slot, 255);
     assert_int_equal(slot_status(f, 255), MEMORY_HOTPLUG_ENABLED | MEMORY_HOTPLUG_INSERT);
     assert_int_equal(dimms_kvm_slots(f), 256);
+    dimms_add_memory(f, "spare", BLOCK);
+    assert_false(memory_devices_plug(f->md, &(DimmRequest){ .id = "d", .memdev = "spare" }, true,
+                                     &error));
+    assert_non_null(strstr(error->message, "all 256 memory slots are in use; no machine has more"));
     dimms_free(f);
     model_kvm_reset();
 }

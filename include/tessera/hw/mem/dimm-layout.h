@@ -76,6 +76,9 @@ bool dimm_check_size(uint64_t size, uint64_t guest_block, uint64_t page_size, GE
 bool dimm_check_base(const DimmWindow *window, uint64_t base, uint64_t size, uint64_t guest_block,
                      uint64_t page_size, size_t *ret_overlap, GError **error);
 
+/** dimm_slots_advice() - what a user may do who has DIMMs in all @slots of the machine; no full stop */
+const char *dimm_slots_advice(unsigned slots);
+
 /** dimm_memmap_cost() - bytes that a Linux guest needs to describe @size bytes of new memory */
 uint64_t dimm_memmap_cost(uint64_t size);
 
