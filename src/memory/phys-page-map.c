@@ -274,6 +274,30 @@ static void keep_entries(const Builder *b, const PhysPageEntry *entries, unsigne
     }
 }
 
+/*
+ * Of the window at @child, which was just built, and those behind it up to @last: how many does one
+ * tile fill, and all of it in one span? They are the same leaf.
+ */
+static unsigned count_filled(const Builder *b, hwaddr child, unsigned child_bits, hwaddr last)
+{
+    const FlatRange *fr = b->cursor.cur;
+    hwaddr end = last;
+
+    if (!fr || fr->start > child || (b->spans && b->span == b->spans->len)) {
+        return 0;
+    }
+    end = MIN(end, fr->last);
+    if (b->spans) {
+        AddrRange span = g_array_index(b->spans, AddrRange, b->span);
+
+        if (span.start > child) {
+            return 0;
+        }
+        end = (hwaddr)MIN(end, addr_range_end(span) - 1);
+    }
+    return end > child ? (end - child + 1) >> child_bits : 0;
+}
+
 static void build_entries(Builder *b, unsigned level, hwaddr base, PhysPageEntry old,
                           PhysPageEntry *entries)
 {
@@ -293,6 +317,9 @@ static void build_entries(Builder *b, unsigned level, hwaddr base, PhysPageEntry
         keep_entries(b, entries + i, next - i);
         if (next < count) {
             entries[next] = build_window(b, level - 1, child, entries[next]);
+            for (unsigned n = count_filled(b, child, child_bits, last); n > 1; n--, next++) {
+                entries[next + 1] = entries[next];
+            }
         }
         i = next + 1;
     }

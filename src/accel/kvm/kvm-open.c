@@ -268,20 +268,38 @@ static struct kvm_cpuid2 *ask_supported_cpuid(Kvm *kvm, GError **error)
     return NULL;
 }
 
+/* Under the lock. */
+static bool know_supported(Kvm *kvm, GError **error)
+{
+    if (!kvm->supported.table) {
+        kvm->supported.table = ask_supported_cpuid(kvm, error);
+        kvm->supported.phys_bits = kvm->supported.table ? phys_bits(kvm->supported.table) : 0;
+    }
+    return kvm->supported.table != NULL;
+}
+
 struct kvm_cpuid2 *kvm_get_supported_cpuid(Kvm *kvm, GError **error)
 {
     struct kvm_cpuid2 *copy = NULL;
 
     pthread_mutex_lock(&kvm->supported.lock);
-    if (!kvm->supported.table) {
-        kvm->supported.table = ask_supported_cpuid(kvm, error);
-        kvm->supported.phys_bits = kvm->supported.table ? phys_bits(kvm->supported.table) : 0;
-    }
-    if (kvm->supported.table) {
+    if (know_supported(kvm, error)) {
         copy = cpuid_table_copy(kvm->supported.table, 0);
     }
     pthread_mutex_unlock(&kvm->supported.lock);
     return copy;
+}
+
+unsigned kvm_phys_bits(Kvm *kvm)
+{
+    unsigned bits = KVM_PHYS_BITS_MIN; /* a kernel that does not tell refuses the CPU model too */
+
+    pthread_mutex_lock(&kvm->supported.lock);
+    if (know_supported(kvm, NULL)) {
+        bits = kvm->supported.phys_bits;
+    }
+    pthread_mutex_unlock(&kvm->supported.lock);
+    return bits;
 }
 
 static unsigned cap_or(Kvm *kvm, int cap, unsigned fallback)

@@ -136,13 +136,6 @@ void kvm_free(Kvm *kvm)
     g_free(kvm);
 }
 
-unsigned kvm_phys_bits(Kvm *kvm)
-{
-    g_free(kvm_get_supported_cpuid(kvm, NULL));
-    /* A kernel that does not tell refuses the CPU model too: no guest runs with this. */
-    return kvm->supported.table ? kvm->supported.phys_bits : KVM_PHYS_BITS_MIN;
-}
-
 unsigned kvm_max_vcpus(const Kvm *kvm)
 {
     return kvm->caps.max_vcpus;
