@@ -138,13 +138,36 @@ static void feed_byte(QmpFramer *f, uint8_t byte)
     }
 }
 
+/* How many bytes from @buf on are kept as they are: of a string, nothing special among them. */
+static size_t count_plain(const QmpFramer *f, const uint8_t *buf, size_t len)
+{
+    size_t n = 0;
+
+    if (!f->quote || f->escaped) {
+        return 0;
+    }
+    len = MIN(len, QMP_VALUE_MAX - f->text->len);
+    while (n < len && buf[n] >= 0x20 && buf[n] != '\\' && buf[n] != '"' && buf[n] != f->quote &&
+           buf[n] != 0xff) {
+        n++;
+    }
+    return n;
+}
+
 size_t qmp_framer_feed(QmpFramer *f, const uint8_t *buf, size_t len)
 {
     size_t done = 0;
 
     f->called = false;
     while (done < len && !f->called) {
-        feed_byte(f, buf[done++]);
+        size_t plain = count_plain(f, buf + done, len - done);
+
+        if (plain > 0) {
+            g_string_append_len(f->text, (const char *)buf + done, (gssize)plain);
+            done += plain;
+        } else {
+            feed_byte(f, buf[done++]);
+        }
     }
     return done;
 }

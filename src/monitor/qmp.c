@@ -18,26 +18,53 @@
  *   -> {"event": NAME, "data": {...}, "timestamp": {"seconds": S, "microseconds": U}}
  */
 
+/* Numbers with fewer digits fit into 64 bits with a sign. */
+#define INT64_DIGITS 19
+
 /* Events kept for a client that does not read; more are dropped and counted. */
 #define EVENT_BACKLOG_MAX (1u << 20)
 
+static int append_bytes(const char *bytes, size_t len, void *line)
+{
+    g_string_append_len(line, bytes, (gssize)len);
+    return 0;
+}
+
+static void append_json(GString *line, const json_t *value)
+{
+    json_dump_callback(value, append_bytes, line, JSON_ENCODE_ANY);
+}
+
+static void send_line(Monitor *mon, GString *line)
+{
+    g_string_append(line, "\r\n");
+    monitor_write(mon, line->str, line->len);
+}
+
 static void send_object(Monitor *mon, json_t *object)
 {
-    char *text = json_dumps(object, 0);
-    g_autofree char *line = g_strconcat(text, "\r\n", NULL);
+    g_autoptr(GString) line = g_string_new(NULL);
 
-    monitor_write(mon, line, strlen(line));
-    free(text);
+    append_json(line, object);
+    send_line(mon, line);
     json_decref(object);
 }
 
-/* Sends @body (stolen) with the client's id, if it gave one. */
-static void respond(Monitor *mon, json_t *body, json_t *id)
+/* Sends @value (stolen) as @member, "return" or "error", with the client's id, if it gave one. */
+static void respond(Monitor *mon, const char *member, json_t *value, const json_t *id)
 {
+    g_autoptr(GString) line = g_string_new("{\"");
+
+    g_string_append(line, member);
+    g_string_append(line, "\": ");
+    append_json(line, value);
     if (id) {
-        json_object_set(body, "id", id);
+        g_string_append(line, ", \"id\": ");
+        append_json(line, id);
     }
-    send_object(mon, body);
+    g_string_append_c(line, '}');
+    send_line(mon, line);
+    json_decref(value);
 }
 
 /* A message may quote a file name: what is not UTF-8 in it is replaced. */
@@ -45,7 +72,7 @@ static void respond_error(Monitor *mon, const char *class, const char *text, jso
 {
     g_autofree char *valid = g_utf8_make_valid(text, -1);
 
-    respond(mon, json_pack("{s:{s:s,s:s}}", "error", "class", class, "desc", valid), id);
+    respond(mon, "error", json_pack("{s:s,s:s}", "class", class, "desc", valid), id);
 }
 
 /* QEMU has few classes: the device to be taken out or the backend to be shown is not there. */
@@ -113,7 +140,7 @@ static void negotiate(Monitor *mon, json_t *args, json_t *id)
         return;
     }
     mon->negotiated = true;
-    respond(mon, json_pack("{s:{}}", "return"), id);
+    respond(mon, "return", json_object(), id);
 }
 
 static json_t *list_commands(Monitor *mon)
@@ -140,7 +167,7 @@ static void query_commands(Monitor *mon, const json_t *args, json_t *id)
     if (wrong) {
         respond_error(mon, "GenericError", wrong, id);
     } else {
-        respond(mon, json_pack("{s:o}", "return", list_commands(mon)), id);
+        respond(mon, "return", list_commands(mon), id);
     }
 }
 
@@ -153,7 +180,7 @@ static void run_checked(Monitor *mon, const MonitorCommand *cmd, json_t *args, j
         respond_error(mon, class_of(cmd, error), error->message, id);
         return;
     }
-    respond(mon, json_pack("{s:o}", "return", result ? result : json_object()), id);
+    respond(mon, "return", result ? result : json_object(), id);
 }
 
 /*
@@ -262,6 +289,17 @@ static const char *append_number(GString *out, const char *p, bool negative)
     return p + len;
 }
 
+/* Is there a number that adapt_integers() might change? Hardly ever. */
+static bool has_long_number(const char *text, size_t len)
+{
+    unsigned digits = 0;
+
+    for (size_t i = 0; i < len && digits < INT64_DIGITS; i++) {
+        digits = g_ascii_isdigit(text[i]) ? digits + 1 : 0;
+    }
+    return digits == INT64_DIGITS;
+}
+
 /* Makes integers that the parser would refuse such as it takes. */
 static char *adapt_integers(const char *text, size_t len)
 {
@@ -284,12 +322,22 @@ static char *adapt_integers(const char *text, size_t len)
     return g_string_free(out, FALSE);
 }
 
+static json_t *parse(const char *text, size_t len, json_error_t *error)
+{
+    g_autofree char *adapted = NULL;
+
+    if (!has_long_number(text, len)) {
+        return json_loadb(text, len, JSON_REJECT_DUPLICATES, error);
+    }
+    adapted = adapt_integers(text, len);
+    return json_loads(adapted, JSON_REJECT_DUPLICATES, error);
+}
+
 static void on_value(void *opaque, const char *text, size_t len)
 {
     Monitor *mon = opaque;
     json_error_t parse_error;
-    g_autofree char *adapted = adapt_integers(text, len);
-    json_t *object = json_loads(adapted, JSON_REJECT_DUPLICATES, &parse_error);
+    json_t *object = parse(text, len, &parse_error);
     json_t *none = json_object();
     json_t *args = none;
     g_autofree char *wrong = NULL;
