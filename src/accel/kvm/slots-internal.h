@@ -15,6 +15,9 @@ struct KvmSlots {
     GArray *ids;   /* uint64_t: bit n is set while id n is in use */
     GArray *dels;  /* TileChange (slots.c): queued since begin; dels take effect before the others */
     GArray *adds;
+    KvmSlotPlan *plan;   /* what prepare has found, or NULL: for the changes it was asked about */
+    GArray *asked_dels;  /* TileChange: these */
+    GArray *asked_adds;
     GArray *done;  /* KvmSlotStep: executed by apply, kept until commit or revert */
     int64_t parked_at;
     KvmStats stats;

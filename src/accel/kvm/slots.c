@@ -3,6 +3,7 @@
 #include "slots-internal.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include "tessera/memory/ram-block.h"
 #include "tessera/memory/region.h"
 #include "tessera/util/error.h"
@@ -244,13 +245,13 @@ static bool check_width(const KvmSlots *s, const GArray *adds, GError **error)
     return true;
 }
 
-static bool check_slot_count(KvmSlots *s, GArray *dels, GArray *adds, GError **error)
+static bool check_slot_count(KvmSlots *s, GError **error)
 {
     g_autoptr(KvmSlotPlan) plan = NULL;
 
-    change_tiles(s, dels, adds);
-    plan = make_plan(s, dels, adds);
-    unchange_tiles(s, dels, adds);
+    change_tiles(s, s->asked_dels, s->asked_adds);
+    plan = make_plan(s, s->asked_dels, s->asked_adds);
+    unchange_tiles(s, s->asked_dels, s->asked_adds);
     if (plan->missing > 0) {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_LIMIT,
                     "the memory map needs %u KVM memory slots, %u more than this kernel has (%u): "
@@ -258,17 +259,42 @@ static bool check_slot_count(KvmSlots *s, GArray *dels, GArray *adds, GError **e
                     s->kvm->caps.nr_slots + plan->missing, plan->missing, s->kvm->caps.nr_slots);
         return false;
     }
+    s->plan = g_steal_pointer(&plan);
     return true;
+}
+
+static void forget_plan(KvmSlots *s)
+{
+    g_clear_pointer(&s->plan, kvm_slot_plan_free);
+    g_array_set_size(s->asked_dels, 0);
+    g_array_set_size(s->asked_adds, 0);
+}
+
+static bool same_changes(const GArray *a, const GArray *b)
+{
+    return a->len == b->len &&
+           (a->len == 0 || memcmp(a->data, b->data, a->len * sizeof(TileChange)) == 0);
+}
+
+/*
+ * With the tiles changed already. What prepare has found holds, unless dirty logging begins or ends
+ * somewhere, which it is not told of, or it was not asked: at the end of a listener.
+ */
+static KvmSlotPlan *take_plan(KvmSlots *s)
+{
+    if (s->plan && same_changes(s->asked_dels, s->dels) && same_changes(s->asked_adds, s->adds)) {
+        return g_steal_pointer(&s->plan);
+    }
+    return make_plan(s, s->dels, s->adds);
 }
 
 static bool slots_prepare(MemoryListener *l, const MemoryDiff *diff, GError **error)
 {
     KvmSlots *s = from_listener(l);
-    g_autoptr(GArray) dels = g_array_new(FALSE, FALSE, sizeof(TileChange));
-    g_autoptr(GArray) adds = g_array_new(FALSE, FALSE, sizeof(TileChange));
 
-    memory_diff_for_each(diff, collect_diff, (GArray *[]){ dels, adds });
-    return check_width(s, adds, error) && check_slot_count(s, dels, adds, error);
+    forget_plan(s);
+    memory_diff_for_each(diff, collect_diff, (GArray *[]){ s->asked_dels, s->asked_adds });
+    return check_width(s, s->asked_adds, error) && check_slot_count(s, error);
 }
 
 static void clear_queue(KvmSlots *s)
@@ -317,7 +343,7 @@ static bool slots_apply(MemoryListener *l, bool *ret_broken, GError **error)
         return true;
     }
     change_tiles(s, s->dels, s->adds);
-    plan = make_plan(s, s->dels, s->adds);
+    plan = take_plan(s);
     g_assert(plan->missing == 0); /* prepare has seen the same */
     if (kvm_slots_do(s, plan, &first)) {
         return true;
@@ -354,6 +380,9 @@ static void slots_destroy(KvmSlots *s)
     gpa_map_free(s->tiles);
     gpa_map_free(s->slots);
     g_array_unref(s->ids);
+    forget_plan(s);
+    g_array_unref(s->asked_dels);
+    g_array_unref(s->asked_adds);
     g_array_unref(s->dels);
     g_array_unref(s->adds);
     g_array_unref(s->done);
@@ -370,6 +399,8 @@ KvmSlots *kvm_slots_new(Kvm *kvm, AddressSpace *memory, GError **error)
     s->ids = g_array_new(FALSE, TRUE, sizeof(uint64_t));
     s->dels = g_array_new(FALSE, FALSE, sizeof(TileChange));
     s->adds = g_array_new(FALSE, FALSE, sizeof(TileChange));
+    s->asked_dels = g_array_new(FALSE, FALSE, sizeof(TileChange));
+    s->asked_adds = g_array_new(FALSE, FALSE, sizeof(TileChange));
     s->done = g_array_new(FALSE, FALSE, sizeof(KvmSlotStep));
     s->listener = (MemoryListener){
         .name = "KVM memory slots",
