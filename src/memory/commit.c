@@ -181,34 +181,28 @@ static void publish(Commit *commit)
     }
 }
 
-static void add_stats(MemorySystem *ms, MemoryCommitStats *stats)
+static void record(Commit *commit, const char *cause, bool ok)
 {
-    MemoryCommitStats *total = &ms->total_stats;
+    MemoryCommitStats *s = &commit->stats;
 
-    stats->commits = 1;
-    pthread_mutex_lock(&ms->stats_lock);
-    ms->last_stats = *stats;
-    total->commits++;
-    total->views_rendered += stats->views_rendered;
-    total->ranges_visited += stats->ranges_visited;
-    total->radix_nodes_built += stats->radix_nodes_built;
-    total->listener_calls += stats->listener_calls;
-    total->microseconds += stats->microseconds;
-    pthread_mutex_unlock(&ms->stats_lock);
+    s->commits = 1;
+    s->failed = !ok;
+    commit_log_end(&commit->ms->log, cause, s);
     log_item(LOG_COMMIT,
-             "%" PRIu64 " views, %" PRIu64 " ranges, %" PRIu64 " radix nodes, %" PRIu64
-             " listener calls, %" PRIu64 " us",
-             stats->views_rendered, stats->ranges_visited, stats->radix_nodes_built,
-             stats->listener_calls, stats->microseconds);
+             "%s: %" PRIu64 " views, %" PRIu64 " ranges, %" PRIu64 " radix nodes, %" PRIu64
+             " listener calls, %" PRIu64 " ioctls, %" PRIu64 " us%s",
+             cause, s->views_rendered, s->ranges_visited, s->radix_nodes_built, s->listener_calls,
+             s->ioctls, s->microseconds, ok ? "" : ": undone");
 }
 
-bool commit_spaces(MemorySystem *ms, GError **error)
+bool commit_spaces(MemorySystem *ms, const char *cause, GError **error)
 {
     g_autoptr(GPtrArray) updates = g_ptr_array_new_with_free_func(update_free);
     Commit commit = { .ms = ms, .updates = updates };
     gint64 began = g_get_monotonic_time();
     bool ok;
 
+    commit_log_begin(&ms->log);
     collect_updates(&commit);
     render_updates(&commit);
     ok = section_table_check(ms->sections, error) && ask_listeners(&commit, error);
@@ -220,6 +214,6 @@ bool commit_spaces(MemorySystem *ms, GError **error)
         publish(&commit);
     }
     commit.stats.microseconds = (uint64_t)(g_get_monotonic_time() - began);
-    add_stats(ms, &commit.stats);
+    record(&commit, cause, ok);
     return ok;
 }

@@ -120,6 +120,7 @@ struct Dispatch {
     const DispatchSection *sections;
     const FlatView *view; /* owns this */
     SectionTable *table;
+    uint64_t nodes_total; /* of the radix */
     uint64_t nodes_built; /* for it: the others it shares with the one before */
 };
 
@@ -157,9 +158,12 @@ void dispatch_dump(const Dispatch *dispatch, GString *out);
 
 /* phys-page-map.c: build and drop a radix. The table is the one that all entries refer to. */
 
-/** phys_page_map_build() - the root entry of a radix, see dispatch_new(); counts what it built */
+/**
+ * phys_page_map_build() - the root entry of a radix, see dispatch_new()
+ * @ret_built: nodes made; @ret_gone: nodes of @old that the new radix has not
+ */
 PhysPageEntry phys_page_map_build(SectionTable *table, const FlatView *view, const Dispatch *old,
-                                  const GArray *spans, uint64_t *ret_built);
+                                  const GArray *spans, uint64_t *ret_built, uint64_t *ret_gone);
 /** phys_page_map_count() - adds up what lies below @entry */
 void phys_page_map_count(const SectionTable *table, PhysPageEntry entry, uint64_t *nodes,
                          size_t *subpage_bytes);

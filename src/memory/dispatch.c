@@ -9,6 +9,7 @@ Dispatch *dispatch_new(SectionTable *table, const FlatView *view, const Dispatch
                        const GArray *spans)
 {
     Dispatch *dispatch = g_new(Dispatch, 1);
+    uint64_t gone;
 
     *dispatch = (Dispatch){
         .generation = flatview_generation(view),
@@ -19,7 +20,8 @@ Dispatch *dispatch_new(SectionTable *table, const FlatView *view, const Dispatch
         .table = table,
     };
     g_assert(dispatch->generation != 0);
-    dispatch->root = phys_page_map_build(table, view, old, spans, &dispatch->nodes_built);
+    dispatch->root = phys_page_map_build(table, view, old, spans, &dispatch->nodes_built, &gone);
+    dispatch->nodes_total = (old ? old->nodes_total : 0) + dispatch->nodes_built - gone;
     return dispatch;
 }
 

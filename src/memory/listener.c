@@ -299,3 +299,20 @@ void memory_listener_unregister(MemoryListener *l)
     listener_unlink(l);
     memory_system_unlock(as->ms);
 }
+
+void memory_listener_count_ioctls(MemoryListener *l, uint64_t n)
+{
+    MemorySystem *ms = l->as->ms;
+
+    g_assert(memory_system_is_locked(ms));
+    commit_log_spend(&ms->log, transaction_is_committing(ms), &(MemoryCommitStats){ .ioctls = n });
+}
+
+void memory_listener_count_pause(MemoryListener *l, uint64_t us)
+{
+    MemorySystem *ms = l->as->ms;
+
+    g_assert(memory_system_is_locked(ms));
+    commit_log_spend(&ms->log, transaction_is_committing(ms),
+                     &(MemoryCommitStats){ .pauses = 1, .pause_us = us });
+}

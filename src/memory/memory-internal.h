@@ -9,6 +9,7 @@
 #include "tessera/memory/memory-system.h"
 #include "tessera/memory/ram-block.h"
 #include "tessera/memory/region.h"
+#include "commit-log-internal.h"
 #include "dispatch-internal.h"
 #include "flatview-internal.h"
 
@@ -37,9 +38,7 @@ struct MemorySystem {
 
     _Atomic(const CoalescedFlush *) coalesced_flush; /* NULL: nobody queues writes */
 
-    pthread_mutex_t stats_lock; /* guards the two below */
-    MemoryCommitStats last_stats;
-    MemoryCommitStats total_stats;
+    CommitLog log; /* commit-log.c */
 };
 
 enum MemoryRegionKind {

@@ -25,7 +25,7 @@ MemorySystem *memory_system_new(GError **error)
     }
     ms = g_new0(MemorySystem, 1);
     pthread_mutex_init(&ms->lock, NULL);
-    pthread_mutex_init(&ms->stats_lock, NULL);
+    commit_log_init(&ms->log);
     ms->transaction = transaction_new();
     ms->spaces = g_ptr_array_new();
     ms->sections = sections;
@@ -50,7 +50,7 @@ void memory_system_free(MemorySystem *ms)
     section_table_free(ms->sections);
     g_ptr_array_free(ms->spaces, TRUE);
     transaction_free(ms->transaction);
-    pthread_mutex_destroy(&ms->stats_lock);
+    commit_log_done(&ms->log);
     pthread_mutex_destroy(&ms->lock);
     g_free(ms);
 }
@@ -119,24 +119,4 @@ void memory_system_set_full_render(MemorySystem *ms, bool full)
     g_assert(!transaction_is_open(ms));
     ms->full_render = full;
     memory_system_unlock(ms);
-}
-
-static MemoryCommitStats read_stats(MemorySystem *ms, const MemoryCommitStats *stats)
-{
-    MemoryCommitStats copy;
-
-    pthread_mutex_lock(&ms->stats_lock);
-    copy = *stats;
-    pthread_mutex_unlock(&ms->stats_lock);
-    return copy;
-}
-
-MemoryCommitStats memory_system_last_stats(MemorySystem *ms)
-{
-    return read_stats(ms, &ms->last_stats);
-}
-
-MemoryCommitStats memory_system_total_stats(MemorySystem *ms)
-{
-    return read_stats(ms, &ms->total_stats);
 }

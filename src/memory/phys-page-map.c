@@ -21,7 +21,8 @@ typedef struct Builder {
     Cursor cursor;
     const FlatRange *way; /* of the old view: the first tile that ends at or after way_base */
     hwaddr way_base;
-    uint64_t nodes;
+    uint64_t nodes; /* built */
+    uint64_t gone;  /* nodes of the old radix that the new one has not */
 } Builder;
 
 static PhysPageEntry make_entry(unsigned skip, uint32_t ptr)
@@ -230,6 +231,15 @@ static void unfold(Builder *b, unsigned level, hwaddr base, PhysPageEntry old,
 
 static PhysPageEntry build_window(Builder *b, unsigned level, hwaddr base, PhysPageEntry old);
 
+/* Nothing below @old is part of the new radix: costs what is dropped, as dropping it will. */
+static PhysPageEntry instead_of(Builder *b, PhysPageEntry old, PhysPageEntry entry)
+{
+    size_t subpage_bytes = 0;
+
+    phys_page_map_count(b->table, old, &b->gone, &subpage_bytes);
+    return entry;
+}
+
 /* Where nothing was: on to the first window below, from @child on, that holds a tile. */
 static bool next_used(Builder *b, hwaddr *child, unsigned child_bits, hwaddr last)
 {
@@ -378,6 +388,7 @@ static PhysPageEntry build_node(Builder *b, unsigned level, hwaddr base, PhysPag
             return lengthen(build_window(b, level - 1, child, shorten(old)));
         }
     }
+    b->gone += entry_skip(old) == 1;
     slot = slot_pool_get(&b->table->nodes);
     if (slot == SLOT_NONE) {
         return PHYS_UNASSIGNED; /* nobody will see this map */
@@ -406,16 +417,16 @@ static PhysPageEntry build_window(Builder *b, unsigned level, hwaddr base, PhysP
     }
     cursor_seek(&b->cursor, b->view, base);
     if (!c->cur || c->cur->start > last) {
-        return PHYS_UNASSIGNED;
+        return instead_of(b, old, PHYS_UNASSIGNED);
     }
     if (c->cur->last >= last || !c->next || c->next->start > last) {
-        return make_leaf(c->cur);
+        return instead_of(b, old, make_leaf(c->cur));
     }
     return level == 0 ? build_subpage(b, base) : build_node(b, level, base, old);
 }
 
 PhysPageEntry phys_page_map_build(SectionTable *table, const FlatView *view, const Dispatch *old,
-                                  const GArray *spans, uint64_t *ret_built)
+                                  const GArray *spans, uint64_t *ret_built, uint64_t *ret_gone)
 {
     Builder b = { .table = table, .view = view };
     PhysPageEntry root;
@@ -427,6 +438,7 @@ PhysPageEntry phys_page_map_build(SectionTable *table, const FlatView *view, con
     cursor_init_at(&b.cursor, view, 0);
     root = build_window(&b, PHYS_LEVELS, 0, old ? old->root : PHYS_UNASSIGNED);
     *ret_built = b.nodes;
+    *ret_gone = b.gone;
     return root;
 }
 

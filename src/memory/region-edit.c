@@ -81,7 +81,7 @@ bool memory_region_add_subregion_overlap(MemoryRegion *container, hwaddr offset,
     if (!check_add(container, sub, error)) {
         return edit_refuse(container);
     }
-    transaction_record(sub);
+    transaction_record(sub, "add");
     sub->priority = priority;
     sub->order = transaction_next_order(sub->ms);
     region_place(sub, container, offset, sub->size);
@@ -105,7 +105,7 @@ bool memory_region_del_subregion(MemoryRegion *container, MemoryRegion *sub, GEr
                     sub->container ? sub->container->name : "", sub->container ? "'" : "");
         return edit_refuse(container);
     }
-    transaction_record(sub);
+    transaction_record(sub, "remove");
     dirty_place(sub);
     region_place(sub, NULL, sub->addr, sub->size);
     return edit_end(container, error);
@@ -115,7 +115,7 @@ bool memory_region_set_enabled(MemoryRegion *mr, bool enabled, GError **error)
 {
     edit_begin(mr);
     if (mr->enabled != enabled) {
-        transaction_record(mr);
+        transaction_record(mr, enabled ? "enable" : "disable");
         dirty_all_content(mr);
         region_enable(mr, enabled);
         dirty_all_content(mr);
@@ -126,7 +126,7 @@ bool memory_region_set_enabled(MemoryRegion *mr, bool enabled, GError **error)
 bool memory_region_set_address(MemoryRegion *mr, hwaddr addr, GError **error)
 {
     edit_begin(mr);
-    transaction_record(mr);
+    transaction_record(mr, "address of");
     dirty_place(mr);
     mr->order = transaction_next_order(mr->ms);
     region_place(mr, mr->container, addr, mr->size);
@@ -138,7 +138,7 @@ bool memory_region_set_priority(MemoryRegion *mr, int priority, GError **error)
 {
     edit_begin(mr);
     if (mr->priority != priority) {
-        transaction_record(mr);
+        transaction_record(mr, "priority of");
         mr->priority = priority;
         dirty_place(mr); /* where it lies has not changed: once does */
     }
@@ -173,7 +173,7 @@ bool memory_region_set_size(MemoryRegion *mr, Int128 size, GError **error)
     if (mr->size != size) {
         Int128 old = mr->size;
 
-        transaction_record(mr);
+        transaction_record(mr, "size of");
         dirty_size(mr, old, size);
         region_place(mr, mr->container, mr->addr, size);
         dirty_size(mr, old, size);
@@ -190,7 +190,7 @@ bool memory_region_set_alias_offset(MemoryRegion *mr, hwaddr offset, GError **er
         return edit_refuse(mr);
     }
     if (mr->alias_offset != offset) {
-        transaction_record(mr);
+        transaction_record(mr, "alias offset of");
         region_show(mr, offset);
         dirty_all_content(mr);
     }
@@ -207,7 +207,7 @@ bool memory_region_set_readonly(MemoryRegion *mr, bool readonly, GError **error)
         return edit_refuse(mr);
     }
     if (mr->readonly != readonly) {
-        transaction_record(mr);
+        transaction_record(mr, "readonly of");
         mr->readonly = readonly;
         dirty_all_content(mr);
     }
@@ -218,7 +218,7 @@ bool memory_region_set_nonvolatile(MemoryRegion *mr, bool nonvolatile, GError **
 {
     edit_begin(mr);
     if (mr->nonvolatile != nonvolatile) {
-        transaction_record(mr);
+        transaction_record(mr, "nonvolatile of");
         mr->nonvolatile = nonvolatile;
         dirty_all_content(mr);
     }
@@ -235,7 +235,7 @@ bool memory_region_rom_device_set_romd(MemoryRegion *mr, bool romd_mode, GError 
         return edit_refuse(mr);
     }
     if (mr->romd_mode != romd_mode) {
-        transaction_record(mr);
+        transaction_record(mr, "rom-device mode of");
         mr->romd_mode = romd_mode;
         dirty_all_content(mr);
     }
@@ -268,7 +268,7 @@ bool memory_region_set_log(MemoryRegion *mr, bool log, unsigned client, GError *
     }
     mask = log ? mr->dirty_log_mask | client : mr->dirty_log_mask & ~client;
     if (mr->dirty_log_mask != mask) {
-        transaction_record(mr);
+        transaction_record(mr, "dirty log of");
         mr->dirty_log_mask = (uint8_t)mask;
         dirty_all_content(mr);
     }

@@ -23,7 +23,7 @@ static void replace_list(MemoryRegion *mr, GArray **list, GArray *with, AddrRang
 {
     GArray *old = *list;
 
-    transaction_record(mr);
+    transaction_record(mr, list == &mr->coalesced ? "coalescing of" : "eventfds of");
     *list = with;
     dirty_content(mr, window);
     if (old) {

@@ -42,6 +42,7 @@ static void make_ready(FlatView *view, const Dispatch *old, const GArray *spans,
 
     flatview_set_dispatch(view, dispatch);
     stats->radix_nodes_built += dispatch->nodes_built;
+    stats->radix_nodes_shared += dispatch->nodes_total - dispatch->nodes_built;
 }
 
 /* The full path: everything anew, whatever has changed. */

@@ -9,6 +9,8 @@ struct Transaction {
     unsigned depth;
     bool aborted;    /* by an abort inside */
     bool committing; /* listeners are being called: no edits */
+    bool cause_given; /* by who began; otherwise the first edit is the cause */
+    char cause[MEMORY_COMMIT_CAUSE_MAX];
     GArray *journal;
     uint64_t last_order;
     uint64_t last_mark;
@@ -41,10 +43,17 @@ bool transaction_is_committing(MemorySystem *ms)
     return ms->transaction->committing;
 }
 
-void transaction_record(MemoryRegion *mr)
+void transaction_record(MemoryRegion *mr, const char *edit)
 {
+    Transaction *t = mr->ms->transaction;
+
     g_assert(transaction_is_open(mr->ms) && memory_system_is_locked(mr->ms));
-    journal_record(mr->ms->transaction->journal, mr);
+    if (!t->cause_given && t->journal->len == 0) {
+        g_strlcpy(t->cause, edit, sizeof(t->cause));
+        g_strlcat(t->cause, " ", sizeof(t->cause));
+        g_strlcat(t->cause, mr->name, sizeof(t->cause));
+    }
+    journal_record(t->journal, mr);
 }
 
 uint64_t transaction_next_order(MemorySystem *ms)
@@ -84,6 +93,21 @@ void memory_region_transaction_begin(MemorySystem *ms)
     ms->transaction->depth++;
 }
 
+void memory_region_transaction_begin_for(MemorySystem *ms, const char *format, ...)
+{
+    Transaction *t;
+    va_list args;
+
+    memory_region_transaction_begin(ms);
+    t = ms->transaction;
+    if (!t->cause_given) {
+        va_start(args, format);
+        g_vsnprintf(t->cause, sizeof(t->cause), format, args);
+        va_end(args);
+        t->cause_given = true;
+    }
+}
+
 static bool commit_edits(MemorySystem *ms, GError **error)
 {
     Transaction *t = ms->transaction;
@@ -95,7 +119,7 @@ static bool commit_edits(MemorySystem *ms, GError **error)
         return false;
     }
     t->committing = true;
-    ok = commit_spaces(ms, error);
+    ok = commit_spaces(ms, t->cause, error);
     t->committing = false;
     return ok;
 }
@@ -116,6 +140,7 @@ static bool transaction_end(MemorySystem *ms, GError **error)
     dirty_clear(ms);
     t->depth = 0;
     t->aborted = false;
+    t->cause_given = false;
     if (journal->len > 0) {
         t->journal = journal_new();
         journal_free(journal);

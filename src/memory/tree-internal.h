@@ -143,8 +143,11 @@ void transaction_fail_system(MemorySystem *ms, const GError *commit_error,
 
 Transaction *transaction_new(void);
 void transaction_free(Transaction *transaction);
-/** transaction_record() - journals @mr in the open transaction; before an edit */
-void transaction_record(MemoryRegion *mr);
+/**
+ * transaction_record() - journals @mr in the open transaction; before an edit
+ * @edit: what is done, to stand before the region's name: "enable", "size of"
+ */
+void transaction_record(MemoryRegion *mr, const char *edit);
 uint64_t transaction_next_order(MemorySystem *ms);
 bool transaction_is_open(MemorySystem *ms);
 bool transaction_is_committing(MemorySystem *ms);

@@ -102,4 +102,13 @@ bool memory_listener_register(MemoryListener *l, AddressSpace *as, GError **erro
  */
 void memory_listener_unregister(MemoryListener *l);
 
+/**
+ * memory_listener_count_ioctls() - @n system calls were made to follow; in apply or revert
+ * memory_listener_count_pause() - the vCPUs were held once for that, for @us microseconds
+ *
+ * Counted for the commit that runs, and in the totals (memory/commit-stats.h). Machine lock.
+ */
+void memory_listener_count_ioctls(MemoryListener *l, uint64_t n);
+void memory_listener_count_pause(MemoryListener *l, uint64_t us);
+
 #endif

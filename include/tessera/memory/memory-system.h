@@ -4,6 +4,7 @@
 #define TESSERA_MEMORY_MEMORY_SYSTEM_H
 
 #include <glib.h>
+#include "tessera/memory/commit-stats.h"
 #include "tessera/memory/types.h"
 
 /**
@@ -44,6 +45,16 @@ bool memory_system_is_locked(MemorySystem *ms);
  * (memory/region.h) called outside a transaction are one of their own.
  */
 void memory_region_transaction_begin(MemorySystem *ms);
+
+/**
+ * memory_region_transaction_begin_for() - the same, and says why, for the history of commits
+ * @format: printf's, one line without an end: "device_add dimm1"
+ *
+ * Of several inside one outermost transaction the first one counts. Where none says why, it is the
+ * first edit: "enable vga", "rom-device mode of flash".
+ */
+void memory_region_transaction_begin_for(MemorySystem *ms, const char *format, ...)
+    G_GNUC_PRINTF(2, 3);
 
 /**
  * memory_region_transaction_commit() - ends a transaction; the outermost makes it effective
@@ -100,24 +111,6 @@ typedef struct CoalescedFlush {
  * set and a grace period has passed
  */
 void memory_system_set_coalesced_flush(MemorySystem *ms, const CoalescedFlush *flush);
-
-/**
- * struct MemoryCommitStats - what one commit cost
- *
- * Totals since memory_system_new() come from memory_system_total_stats().
- */
-typedef struct MemoryCommitStats {
-    uint64_t commits;
-    uint64_t views_rendered;
-    uint64_t ranges_visited;
-    uint64_t radix_nodes_built;
-    uint64_t listener_calls;
-    uint64_t microseconds;
-} MemoryCommitStats;
-
-/** memory_system_last_stats() / memory_system_total_stats() - counters. Context: any thread */
-MemoryCommitStats memory_system_last_stats(MemorySystem *ms);
-MemoryCommitStats memory_system_total_stats(MemorySystem *ms);
 
 /** memory_system_rom_writes() - writes to read-only memory that were dropped. Context: any thread */
 uint64_t memory_system_rom_writes(MemorySystem *ms);

@@ -120,6 +120,8 @@ void radix_check(const FlatView *view)
     Dispatch *scratch = dispatch_new(view->ms->sections, view, NULL, NULL);
 
     compare_entries(d, d->root, scratch->root);
+    assert_int_equal(d->nodes_total, dispatch_nodes(d)); /* counted along the way, and by a walk */
+    assert_int_equal(d->nodes_total, scratch->nodes_built);
     dispatch_free(scratch);
 }
 

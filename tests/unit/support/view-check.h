@@ -10,7 +10,7 @@
  *   - the view is the painting of its root, and what a full render makes of it, tile for tile;
  *   - its root is the effective root, and every space with that root has the same view;
  *   - lookup and dispatch find at, before and behind every border what a walk finds;
- *   - the radix is, entry for entry, what is built from scratch;
+ *   - the radix is, entry for entry, what is built from scratch, and has as many nodes as it counted;
  *   - eventfds and coalesced ranges are those that its tiles show.
  */
 void view_check(AddressSpace *as);
