@@ -77,6 +77,7 @@ static int remove_zone(ZoneListener *zl, const Zone *z)
     Zone gone = *z;
     int ret = kvm_vm_ioctl(zl->kvm, KVM_UNREGISTER_COALESCED_MMIO, &gone);
 
+    memory_listener_count_ioctls(&zl->listener, 1);
     /* The kernel drops every zone that contains the one named: a view has no zone inside another. */
     if (ret >= 0) {
         take_zone(zl->kernel, &gone);
@@ -89,6 +90,7 @@ static int add_zone(ZoneListener *zl, const Zone *z)
     Zone new = *z;
     int ret = kvm_vm_ioctl(zl->kvm, KVM_REGISTER_COALESCED_MMIO, &new);
 
+    memory_listener_count_ioctls(&zl->listener, 1);
     if (ret >= 0) {
         g_array_append_val(zl->kernel, new);
     }

@@ -41,6 +41,7 @@ static int run_op(EventfdListener *el, const EventfdOp *op, bool undo)
     if (op->add == undo) {
         e.flags |= KVM_IOEVENTFD_FLAG_DEASSIGN;
     }
+    memory_listener_count_ioctls(&el->listener, 1);
     return kvm_vm_ioctl(el->kvm, KVM_IOEVENTFD, &e);
 }
 

@@ -49,6 +49,7 @@ static int set_region(KvmSlots *s, const KvmSlot *slot, uint32_t flags, uint64_t
     int ret = kvm_vm_ioctl(s->kvm, KVM_SET_USER_MEMORY_REGION, &m);
 
     s->stats.slot_ioctls++;
+    memory_listener_count_ioctls(&s->listener, 1);
     log_item(LOG_SLOT, "slot %u: %s 0x%" PRIx64 " + 0x%" PRIx64 " flags %u: %s", m.slot,
              size ? "set" : "delete", slot->at.gpa, slot->at.size, flags,
              ret < 0 ? g_strerror(-ret) : "done");
@@ -106,6 +107,7 @@ static void unpark(KvmSlots *s)
         s->stats.parks++;
         s->stats.park_last_us = (uint64_t)(g_get_monotonic_time() - s->parked_at);
         s->stats.park_total_us += s->stats.park_last_us;
+        memory_listener_count_pause(&s->listener, s->stats.park_last_us);
     }
 }
 
