@@ -163,7 +163,7 @@ static void unmap_regions(Device *dev)
 
 void pc_devices_destroy(Pc *pc)
 {
-    memory_region_transaction_begin(pc->context.ms);
+    memory_region_transaction_begin_for(pc->context.ms, "board: its end");
     for (guint i = pc->devices->len; i-- > 0;) {
         unmap_regions(pc->devices->pdata[i]);
     }

@@ -73,16 +73,18 @@ static bool place_regions(Pc *pc, GError **error)
         { PC_REGION_DEVICE_MEMORY, pc->info.device_memory_base, 0 },
     };
 
+    memory_region_transaction_begin_for(pc->context.ms, "board: memory");
     for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
         MemoryRegion *mr = pc->regions[places[i].region];
 
         if (mr && !memory_region_add_subregion_overlap(pc->regions[PC_REGION_SYSTEM],
                                                        places[i].addr, mr, places[i].priority,
                                                        error)) {
+            memory_region_transaction_abort(pc->context.ms);
             return false;
         }
     }
-    return true;
+    return memory_region_transaction_commit(pc->context.ms, error);
 }
 
 /* The first huge page's worth of RAM has the VGA hole and the ROM in it. */
@@ -108,7 +110,7 @@ static void destroy_memory(Pc *pc)
 
     address_space_free(pc->io);
     address_space_free(pc->memory);
-    memory_region_transaction_begin(pc->context.ms);
+    memory_region_transaction_begin_for(pc->context.ms, "board: its end");
     for (unsigned i = PC_REGION_COUNT; i-- > 0;) {
         if (pc->regions[i] && memory_region_container(pc->regions[i]) == system && system) {
             memory_region_del_subregion(system, pc->regions[i], NULL);
@@ -125,7 +127,7 @@ static void destroy_memory(Pc *pc)
 /* One transaction, and the spaces after it: the views are rendered once, not once for each device. */
 static bool make_board(Pc *pc, GError **error)
 {
-    memory_region_transaction_begin(pc->context.ms);
+    memory_region_transaction_begin_for(pc->context.ms, "board: devices");
     if (!pc_devices_create(pc, error)) {
         memory_region_transaction_abort(pc->context.ms);
         return false;

@@ -89,7 +89,7 @@ static void on_eject(void *opaque, unsigned slot)
     if (!dimm) {
         return;
     }
-    if (!dimm_unmap(dimm, &error)) {
+    if (!dimm_unmap(dimm, "guest eject", &error)) {
         act.eject_error = g_strdup(error->message);
         memory_hotplug_restore(md->config.registers, slot);
         dimm_end_eject(dimm);

@@ -91,8 +91,11 @@ struct MemoryDevices {
 Dimm *memory_devices_lookup(MemoryDevices *md, const char *id, GError **error);
 /** dimm_remove() - the region is out of the map: forgets the DIMM and releases its backend */
 void dimm_remove(Dimm *dimm);
-/** dimm_unmap() - takes the region out of the window; any thread */
-bool dimm_unmap(Dimm *dimm, GError **error);
+/**
+ * dimm_unmap() - takes the region out of the window; any thread
+ * @why: "guest eject" or the like, for the history of commits
+ */
+bool dimm_unmap(Dimm *dimm, const char *why, GError **error);
 const char *dimm_id(const Dimm *dimm);
 
 /* dimm-choose.c */

@@ -190,9 +190,29 @@ void dimm_remove(Dimm *dimm)
     memory_devices_emit(md, &event);
 }
 
-bool dimm_unmap(Dimm *dimm, GError **error)
+bool dimm_unmap(Dimm *dimm, const char *why, GError **error)
 {
-    return memory_region_del_subregion(dimm->md->config.window, pc_dimm_region(dimm->dev), error);
+    MemoryDevices *md = dimm->md;
+
+    memory_region_transaction_begin_for(md->device_context.ms, "%s of slot %u", why, dimm->slot);
+    if (!memory_region_del_subregion(md->config.window, pc_dimm_region(dimm->dev), error)) {
+        memory_region_transaction_abort(md->device_context.ms);
+        return false;
+    }
+    return memory_region_transaction_commit(md->device_context.ms, error);
+}
+
+static bool dimm_map(Dimm *dimm, GError **error)
+{
+    MemoryDevices *md = dimm->md;
+
+    memory_region_transaction_begin_for(md->device_context.ms, "device_add %s", dimm_id(dimm));
+    if (!memory_region_add_subregion(md->config.window, dimm->addr - md->config.window_base,
+                                     pc_dimm_region(dimm->dev), error)) {
+        memory_region_transaction_abort(md->device_context.ms);
+        return false;
+    }
+    return memory_region_transaction_commit(md->device_context.ms, error);
 }
 
 static Device *make_device(MemoryDevices *md, const char *id, MemoryBackend *backend)
@@ -226,8 +246,7 @@ static bool insert(Dimm *dimm, bool hot, GError **error)
         .kind = MEMORY_EVENT_SIZE_CHANGE, .id = dimm_id(dimm), .slot = dimm->slot,
     };
 
-    if (!memory_region_add_subregion(md->config.window, dimm->addr - md->config.window_base,
-                                     pc_dimm_region(dimm->dev), error)) {
+    if (!dimm_map(dimm, error)) {
         return false;
     }
     dimm->hotplugged = hot;
@@ -314,7 +333,7 @@ static void take_out(Dimm *dimm)
     if (!dimm_begin_eject(dimm)) {
         return; /* a vCPU has, and the queue will say so */
     }
-    if (dimm_unmap(dimm, &error)) {
+    if (dimm_unmap(dimm, "ejection at reset", &error)) {
         dimm_remove(dimm);
         return;
     }
@@ -369,12 +388,12 @@ MemoryDevices *memory_devices_new(const MemoryDevicesConfig *config, GError **er
 /* As if all had been ejected; nobody is told any more. */
 static void take_out_all(MemoryDevices *md)
 {
-    memory_region_transaction_begin(md->device_context.ms);
+    memory_region_transaction_begin_for(md->device_context.ms, "board: its end");
     for (guint i = 0; i < md->by_addr->len; i++) {
         Dimm *dimm = md->by_addr->pdata[i];
 
         if (memory_region_container(pc_dimm_region(dimm->dev))) {
-            dimm_unmap(dimm, NULL);
+            dimm_unmap(dimm, "end", NULL);
         }
     }
     memory_region_transaction_commit(md->device_context.ms, NULL);

@@ -100,7 +100,7 @@ static void write_mapping(PciBus *bus, PciDevice *pdev, uint8_t offset, uint32_t
     pci_config_write_bytes(pdev, offset, value, size);
     pci_update_intx(pdev);
     pthread_mutex_unlock(&bus->lock);
-    if (pci_update_mapping(pdev, &error)) {
+    if (pci_update_mapping(pdev, "PCI config write", &error)) {
         return;
     }
     log_item(LOG_PCI, "%02x.%x: register 0x%02x stays as it was: %s", pdev->devfn >> 3,

@@ -180,14 +180,15 @@ static bool move_bar(PciDevice *pdev, PciBar *bar, bool map, uint64_t address, G
     return true;
 }
 
-bool pci_update_mapping(PciDevice *pdev, GError **error)
+bool pci_update_mapping(PciDevice *pdev, const char *why, GError **error)
 {
     PciBar before[PCI_BAR_COUNT];
     bool ok = true;
 
     g_assert(memory_system_is_locked(pdev->bus->ms));
     memcpy(before, pdev->bars, sizeof(before));
-    memory_region_transaction_begin(pdev->bus->ms);
+    memory_region_transaction_begin_for(pdev->bus->ms, "%s %02x.%x", why, pdev->devfn >> 3,
+                                        pdev->devfn & 7);
     for (unsigned n = 0; n < PCI_BAR_COUNT && ok; n++) {
         uint64_t address = 0;
         bool map = pdev->plugged && pdev->bars[n].mr && bar_address(pdev, n, &address);
@@ -237,11 +238,11 @@ static void config_to_reset(PciDevice *pdev)
 }
 
 /* Taking regions away is refused only when the accelerator fails; the machine is told of that. */
-static void unmap_all(PciDevice *pdev)
+static void unmap_all(PciDevice *pdev, const char *why)
 {
     g_autoptr(GError) error = NULL;
 
-    if (!pci_update_mapping(pdev, &error)) {
+    if (!pci_update_mapping(pdev, why, &error)) {
         log_item(LOG_PCI, "%02x.%x: still mapped: %s", pdev->devfn >> 3, pdev->devfn & 7,
                  error->message);
     }
@@ -251,7 +252,7 @@ void pci_device_reset(PciDevice *pdev)
 {
     memory_system_lock(pdev->bus->ms);
     config_to_reset(pdev);
-    unmap_all(pdev);
+    unmap_all(pdev, "PCI reset");
     memory_system_unlock(pdev->bus->ms);
 }
 
@@ -264,7 +265,7 @@ void pci_device_unplug(PciDevice *pdev)
     }
     memory_system_lock(bus->ms);
     config_to_reset(pdev);
-    unmap_all(pdev);
+    unmap_all(pdev, "PCI unplug");
     pthread_mutex_lock(&bus->lock);
     bus->functions[pdev->devfn] = NULL;
     pdev->plugged = false;

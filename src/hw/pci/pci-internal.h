@@ -54,10 +54,11 @@ bool pci_touches_mapping(uint8_t offset, unsigned size);
 
 /**
  * pci_update_mapping() - maps and unmaps by what the configuration space says, in one transaction
+ * @why: for the history of commits, to stand before the function's number
  *
  * Under the machine lock, without the bus's. On failure everything is mapped as before.
  */
-bool pci_update_mapping(PciDevice *pdev, GError **error);
+bool pci_update_mapping(PciDevice *pdev, const char *why, GError **error);
 
 /** pci_update_intx() - the wire after level, pin or command register changed. Under the bus's lock */
 void pci_update_intx(PciDevice *pdev);
