@@ -101,6 +101,13 @@ static uint64_t clamp_to_tile(const DispatchSection *s, hwaddr addr, uint64_t le
     return MIN(len - 1, s->last - addr) + 1;
 }
 
+/* An exit counts where its first piece goes. */
+static inline void count(Access *a, const DispatchSection *s, bool is_write)
+{
+    access_count(a->as->ms, s->counter, is_write, a->attrs.exit);
+    a->attrs.exit = false;
+}
+
 static hwaddr region_offset(const DispatchSection *s, hwaddr addr)
 {
     return s->offset_in_region + (addr - s->start);
@@ -183,6 +190,7 @@ static uint64_t read_step(Access *a, hwaddr addr, uint8_t *buf, uint64_t len)
 {
     const DispatchSection *s = memory_access_lookup(a->view, addr);
 
+    count(a, s, false);
     if (G_LIKELY(s->host)) {
         uint64_t n = clamp_to_tile(s, addr, len);
 
@@ -241,6 +249,7 @@ static uint64_t write_step(Access *a, hwaddr addr, uint8_t *buf, uint64_t len)
 {
     const DispatchSection *s = memory_access_lookup(a->view, addr);
 
+    count(a, s, true);
     if (G_LIKELY(s->direct_write)) {
         uint64_t n = clamp_to_tile(s, addr, len);
 

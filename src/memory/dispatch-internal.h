@@ -64,6 +64,7 @@ static inline uint16_t *phys_subpage_starts(const PhysSubpage *sp)
  * @start, @last: the tile's addresses, inclusive
  * @offset_in_region: bytes into @mr at @start
  * @id: SECTION_ID_UNASSIGNED for unassigned space
+ * @counter: the region's number in readers' access counters
  * @readonly: the tile's own and inherited flag, or memory that is mapped read-only
  * @direct_write: writes may go to @host, too
  */
@@ -74,6 +75,7 @@ typedef struct DispatchSection {
     hwaddr last;
     hwaddr offset_in_region;
     uint32_t id;
+    uint32_t counter;
     uint8_t dirty_log_mask;
     bool readonly;
     bool romd_mode;

@@ -9,6 +9,7 @@
 #include "tessera/memory/memory-system.h"
 #include "tessera/memory/ram-block.h"
 #include "tessera/memory/region.h"
+#include "access-counters-internal.h"
 #include "commit-log-internal.h"
 #include "dispatch-internal.h"
 #include "flatview-internal.h"
@@ -38,7 +39,8 @@ struct MemorySystem {
 
     _Atomic(const CoalescedFlush *) coalesced_flush; /* NULL: nobody queues writes */
 
-    CommitLog log; /* commit-log.c */
+    CommitLog log;       /* commit-log.c */
+    CounterSet counters; /* access-counters.c */
 };
 
 enum MemoryRegionKind {
@@ -65,6 +67,7 @@ struct MemoryRegion {
     const MemoryRegionOps *ops;
     void *opaque;
     RAMBlock *block;
+    uint32_t counter; /* its number in readers' tables; containers and aliases: 0 */
     _Atomic bool flush_coalesced; /* this one may change */
 
     /* The tree: guarded by the machine lock. */

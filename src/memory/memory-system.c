@@ -26,6 +26,7 @@ MemorySystem *memory_system_new(GError **error)
     ms = g_new0(MemorySystem, 1);
     pthread_mutex_init(&ms->lock, NULL);
     commit_log_init(&ms->log);
+    counter_set_init(&ms->counters);
     ms->transaction = transaction_new();
     ms->spaces = g_ptr_array_new();
     ms->sections = sections;
@@ -50,6 +51,7 @@ void memory_system_free(MemorySystem *ms)
     section_table_free(ms->sections);
     g_ptr_array_free(ms->spaces, TRUE);
     transaction_free(ms->transaction);
+    counter_set_done(&ms->counters);
     commit_log_done(&ms->log);
     pthread_mutex_destroy(&ms->lock);
     g_free(ms);

@@ -3,6 +3,7 @@
 #include "tessera/memory/mtree-dump.h"
 
 #include <inttypes.h>
+#include "tessera/memory/access-counters.h"
 #include "tree-internal.h"
 
 typedef struct TreeDump {
@@ -26,6 +27,69 @@ static void dump_owner(const MtreeStyle *style, const MemoryRegion *mr, GString 
 {
     if (style->append_owner) {
         style->append_owner(mr->owner, out);
+    }
+}
+
+static void append_counts(GString *out, const MemoryAccessCounts *counts)
+{
+    g_string_append_printf(out, " reads=%" PRIu64 " writes=%" PRIu64 " exits=%" PRIu64,
+                           counts->reads, counts->writes, counts->exits);
+}
+
+/* Behind a line, without its end. */
+static void dump_counts(const MtreeStyle *style, const MemoryRegion *mr, GString *out)
+{
+    MemoryAccessCounts sum;
+
+    if (style->counts && memory_region_access_counts(mr, &sum) && (sum.reads || sum.writes)) {
+        append_counts(out, &sum);
+    }
+}
+
+typedef struct ReaderDump {
+    GString *out;
+    unsigned indent;
+    unsigned readers;
+} ReaderDump;
+
+static void count_reader(const char *name, const MemoryAccessCounts *counts, void *opaque)
+{
+    ((ReaderDump *)opaque)->readers++;
+}
+
+static void dump_reader(const char *name, const MemoryAccessCounts *counts, void *opaque)
+{
+    ReaderDump *dump = opaque;
+
+    g_string_append_printf(dump->out, "%*sby %s:", dump->indent, "", name);
+    append_counts(dump->out, counts);
+    g_string_append_c(dump->out, '\n');
+}
+
+/* Lines of their own, where there is more than one reader to tell apart. */
+static void dump_readers(const MtreeStyle *style, const MemoryRegion *mr, unsigned indent,
+                         GString *out)
+{
+    ReaderDump dump = { .out = out, .indent = indent };
+
+    if (!style->counts) {
+        return;
+    }
+    memory_region_for_each_reader(mr, count_reader, &dump);
+    if (dump.readers > 1) {
+        memory_region_for_each_reader(mr, dump_reader, &dump);
+    }
+}
+
+static void dump_unassigned(MemorySystem *ms, const MtreeStyle *style, GString *out)
+{
+    MemoryAccessCounts counts;
+
+    if (style->counts) {
+        memory_system_unassigned_counts(ms, &counts);
+        g_string_append(out, "unassigned:");
+        append_counts(out, &counts);
+        g_string_append_c(out, '\n');
     }
 }
 
@@ -55,10 +119,13 @@ static void dump_line(TreeDump *dump, MemoryRegion *mr, Int128 base, unsigned in
         }
     }
     dump_owner(dump->style, mr, out);
-    g_string_append_printf(out, "%s%s%s\n",
+    g_string_append_printf(out, "%s%s%s",
                            mr->readonly && mr->kind != REGION_ROM ? " [readonly]" : "",
                            mr->nonvolatile ? " [nonvolatile]" : "",
                            mr->enabled ? "" : " [disabled]");
+    dump_counts(dump->style, mr, out);
+    g_string_append_c(out, '\n');
+    dump_readers(dump->style, mr, indent + 2, out);
 }
 
 static gint compare_places(gconstpointer a, gconstpointer b)
@@ -105,6 +172,7 @@ void memory_dump_tree_styled(MemorySystem *ms, const MtreeStyle *style, GString 
         dump_region(&dump, mr, 0, 2);
         g_string_append_c(out, '\n');
     }
+    dump_unassigned(ms, style, out);
     memory_system_unlock(ms);
 }
 
@@ -129,7 +197,10 @@ static void dump_range(const MtreeStyle *style, GString *out, const FlatRange *f
         g_string_append_printf(out, " @%016" PRIx64, fr->offset_in_region);
     }
     dump_owner(style, fr->mr, out);
-    g_string_append(out, fr->nonvolatile ? " [nonvolatile]\n" : "\n");
+    g_string_append(out, fr->nonvolatile ? " [nonvolatile]" : "");
+    dump_counts(style, fr->mr, out);
+    g_string_append_c(out, '\n');
+    dump_readers(style, fr->mr, 4, out);
 }
 
 static void dump_view(MemorySystem *ms, const MtreeStyle *style, GString *out, const FlatView *view)
@@ -186,6 +257,7 @@ void memory_dump_flatviews_styled(MemorySystem *ms, const MtreeStyle *style, GSt
             dump_view(ms, style, out, address_space_flatview(as));
         }
     }
+    dump_unassigned(ms, style, out);
     memory_system_unlock(ms);
 }
 

@@ -19,6 +19,9 @@ static MemoryRegion *region_new(MemorySystem *ms, enum MemoryRegionKind kind, Ob
     mr->name = g_strdup(name);
     mr->size = size;
     mr->enabled = true;
+    if (kind != REGION_CONTAINER && kind != REGION_ALIAS) {
+        mr->counter = counter_take(&ms->counters);
+    }
     atomic_fetch_add_explicit(&ms->regions, 1, memory_order_relaxed);
     return mr;
 }
@@ -135,6 +138,7 @@ static void region_finalize(MemoryRegion *mr)
     if (mr->block) {
         ram_block_unref(mr->block);
     }
+    counter_give(&ms->counters, mr->counter);
     g_free(mr->name);
     g_free(mr);
     atomic_fetch_sub_explicit(&ms->regions, 1, memory_order_release);

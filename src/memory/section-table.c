@@ -18,7 +18,9 @@ G_STATIC_ASSERT(MAX_SECTIONS <= SECTION_ID_LIMIT);
 
 static void fill_unassigned(DispatchSection *section)
 {
-    *section = (DispatchSection){ .last = UINT64_MAX, .id = SECTION_ID_UNASSIGNED };
+    *section = (DispatchSection){ .last = UINT64_MAX,
+                                   .id = SECTION_ID_UNASSIGNED,
+                                   .counter = COUNTER_UNASSIGNED };
 }
 
 /*
@@ -57,6 +59,7 @@ static void fill_section(DispatchSection *section, const FlatRange *fr, uint32_t
         .last = fr->last,
         .offset_in_region = fr->offset_in_region,
         .id = id,
+        .counter = mr->counter,
         .dirty_log_mask = fr->dirty_log_mask,
         .readonly = readonly,
         .romd_mode = fr->romd_mode,

@@ -11,10 +11,20 @@
  * struct MtreeStyle - what is shown beyond the lines themselves
  * @append_owner: appends " owner:{...}" behind a region's line; @owner may be NULL. NULL: no owners
  * @dispatch: flat views only: how addresses find their tile: sections, radix nodes, subpages
+ * @counts: how often each region was read and written, and how many exits it caused
+ *      (memory/access-counters.h). Behind the line of each that was ever accessed, wherever it shows:
+ *
+ *        00000000000003f8-00000000000003ff (prio 0, i/o): serial reads=12 writes=302 exits=314
+ *          by vcpu0: reads=10 writes=302 exits=312
+ *          by vcpu1: reads=2 writes=0 exits=2
+ *
+ *      ("by" lines where more than one reader has accessed it), and at the end, for the whole machine,
+ *      accesses where nothing answers
  */
 typedef struct MtreeStyle {
     void (*append_owner)(Object *owner, GString *out);
     bool dispatch;
+    bool counts;
 } MtreeStyle;
 
 /**

@@ -23,10 +23,13 @@ typedef uint32_t MemTxResult;
  * struct MemTxAttrs - who makes an access
  * @requester_id: PCI requester (bus << 8 | devfn) for device DMA, 0 for a vCPU
  * @debug: a monitor's or debugger's access: must have no side effect on a device
+ * @exit: a vCPU left the guest for this access: it is counted so (memory/access-counters.h); devices
+ *      do not see it
  */
 typedef struct MemTxAttrs {
     uint16_t requester_id;
     bool debug;
+    bool exit;
 } MemTxAttrs;
 
 #define MEMTXATTRS_NONE ((MemTxAttrs){ 0 })
