@@ -23,7 +23,9 @@ bool kvm_attach_memory(Kvm *kvm, AddressSpace *memory, AddressSpace *io, GError 
     kvm->slots = kvm_slots_new(kvm, memory, error);
     kvm->ioeventfds = kvm->slots ? kvm_ioeventfds_new(kvm, memory, io, error) : NULL;
     kvm->coalesced = kvm->ioeventfds ? kvm_coalesced_new(kvm, memory, io, error) : NULL;
-    if (!kvm->coalesced) {
+    kvm->ring.accesses =
+        kvm->coalesced ? access_counters_new(kvm->ms, "coalesced", error) : NULL;
+    if (!kvm->ring.accesses) {
         kvm_detach_memory(kvm);
         return false;
     }
@@ -36,6 +38,7 @@ void kvm_detach_memory(Kvm *kvm)
     if (kvm->ms) {
         memory_system_set_coalesced_flush(kvm->ms, NULL);
     }
+    g_clear_pointer(&kvm->ring.accesses, access_counters_free);
     g_clear_pointer(&kvm->coalesced, kvm_coalesced_free);
     g_clear_pointer(&kvm->ioeventfds, kvm_ioeventfds_free);
     g_clear_pointer(&kvm->slots, kvm_slots_free);

@@ -271,12 +271,28 @@ static void write_entry(const struct kvm_coalesced_mmio *entry, AddressSpace *me
     address_space_write(copy.pio ? io : memory, copy.phys_addr, MEMTXATTRS_NONE, copy.data, len);
 }
 
+/* Only what is there now: a guest that writes without pause must not keep us here. */
+static uint64_t drain_ring(KvmRing *r, AddressSpace *memory, AddressSpace *io)
+{
+    uint32_t last = __atomic_load_n(&r->ring->last, __ATOMIC_ACQUIRE) % RING_ENTRIES;
+    uint64_t n = 0;
+
+    while (r->ring->first != last) {
+        uint32_t first = r->ring->first % RING_ENTRIES;
+
+        write_entry(&r->ring->coalesced_mmio[first], memory, io);
+        __atomic_store_n(&r->ring->first, (uint32_t)((first + 1) % RING_ENTRIES), __ATOMIC_RELEASE);
+        n++;
+    }
+    return n;
+}
+
 uint64_t kvm_coalesced_drain(Kvm *kvm, AddressSpace *memory, AddressSpace *io)
 {
     KvmRing *r = &kvm->ring;
     uintptr_t self = (uintptr_t)pthread_self();
-    uint64_t n = 0;
-    uint32_t last;
+    AccessCounters *own;
+    uint64_t n;
 
     if (!kvm_coalesced_pending(kvm) ||
         atomic_load_explicit(&r->owner, memory_order_relaxed) == self) {
@@ -285,15 +301,9 @@ uint64_t kvm_coalesced_drain(Kvm *kvm, AddressSpace *memory, AddressSpace *io)
     g_assert(!memory_system_is_locked(address_space_system(memory)));
     pthread_mutex_lock(&r->lock);
     atomic_store_explicit(&r->owner, self, memory_order_relaxed);
-    /* Only what is there now: a guest that writes without pause must not keep us here. */
-    last = __atomic_load_n(&r->ring->last, __ATOMIC_ACQUIRE) % RING_ENTRIES;
-    while (r->ring->first != last) {
-        uint32_t first = r->ring->first % RING_ENTRIES;
-
-        write_entry(&r->ring->coalesced_mmio[first], memory, io);
-        __atomic_store_n(&r->ring->first, (uint32_t)((first + 1) % RING_ENTRIES), __ATOMIC_RELEASE);
-        n++;
-    }
+    own = access_counters_use(r->accesses);
+    n = drain_ring(r, memory, io);
+    access_counters_use(own);
     atomic_store_explicit(&r->owner, 0, memory_order_relaxed);
     pthread_mutex_unlock(&r->lock);
     return n;

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "tessera/accel/kvm/kvm.h"
+#include "tessera/memory/access-counters.h"
 #include "tessera/memory/listener.h"
 #include "tessera/memory/memory-system.h"
 
@@ -129,6 +130,7 @@ typedef struct KvmRing {
     pthread_mutex_t lock; /* guards draining */
     _Atomic(uintptr_t) owner; /* thread that drains, 0: none */
     struct kvm_coalesced_mmio_ring *ring; /* NULL: no vCPU yet, or no coalescing */
+    AccessCounters *accesses; /* the queued writes, whose vCPU the ring does not tell; under the lock */
 } KvmRing;
 
 struct Kvm {

@@ -32,8 +32,9 @@ static ExitAction exit_io(Vcpu *vcpu)
     counter_add(&vcpu->counters.io, 1);
     vcpu->completion_due = true;
     for (uint32_t i = 0; i < run->io.count; i++) {
-        MemTxResult result = address_space_rw(vcpu->set->io, run->io.port, MEMTXATTRS_NONE, data,
-                                              run->io.size, is_write);
+        MemTxAttrs attrs = { .exit = i == 0 };
+        MemTxResult result =
+            address_space_rw(vcpu->set->io, run->io.port, attrs, data, run->io.size, is_write);
 
         if (result) {
             log_item(LOG_UNIMP, "vCPU %u: %u bytes %s port 0x%x: %s", vcpu->index, run->io.size,
@@ -51,7 +52,7 @@ static ExitAction exit_mmio(Vcpu *vcpu)
 
     counter_add(&vcpu->counters.mmio, 1);
     vcpu->completion_due = true;
-    result = address_space_rw(vcpu->set->memory, run->mmio.phys_addr, MEMTXATTRS_NONE,
+    result = address_space_rw(vcpu->set->memory, run->mmio.phys_addr, (MemTxAttrs){ .exit = true },
                               run->mmio.data, run->mmio.len, run->mmio.is_write);
     if (result) {
         log_item(LOG_UNIMP, "vCPU %u: %u bytes %s 0x%llx: %s", vcpu->index, run->mmio.len,

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "tessera/accel/kvm/vcpu.h"
+#include "tessera/memory/access-counters.h"
 
 #define CACHE_LINE 64
 
@@ -46,6 +47,7 @@ typedef struct Vcpu {
     bool thread_started;
     _Atomic int tid;        /* gettid() of the thread; 0 until it has begun */
     VcpuSnapshot *power_on; /* state right after creation */
+    AccessCounters *accesses; /* in which its thread's are counted */
     bool fresh;             /* has not run since creation: reset need not restore it */
     bool stuck;             /* failed or halted for ever: stays out until reset. Under set->lock */
     bool settled;           /* waits, its last exit complete. Own thread's, under set->lock */

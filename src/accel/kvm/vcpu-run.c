@@ -206,9 +206,11 @@ void *vcpu_thread(void *opaque)
     snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
     pthread_setname_np(pthread_self(), name);
     rcu_thread_register();
+    access_counters_use(vcpu->accesses);
     if (wait_released(vcpu)) {
         run_loop(vcpu);
     }
+    access_counters_use(NULL);
     rcu_thread_unregister();
     return NULL;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "cpu-model-internal.h"
 #include "kvm-internal.h"
+#include "tessera/memory/address-space.h"
 #include "tessera/util/error.h"
 
 static const KvmParkOps park_ops = { vcpu_set_park, vcpu_set_unpark };
@@ -54,6 +55,14 @@ static bool vcpu_start_thread(Vcpu *vcpu, GError **error)
     return true;
 }
 
+static bool vcpu_count_accesses(Vcpu *vcpu, GError **error)
+{
+    g_autofree char *name = g_strdup_printf("vcpu%u", vcpu->index);
+
+    vcpu->accesses = access_counters_new(address_space_system(vcpu->set->memory), name, error);
+    return vcpu->accesses != NULL;
+}
+
 static bool vcpu_build(Vcpu *vcpu, GError **error)
 {
     VcpuSet *set = vcpu->set;
@@ -64,7 +73,7 @@ static bool vcpu_build(Vcpu *vcpu, GError **error)
         error_set_errno(error, -vcpu->fd, "cannot create vCPU %u", vcpu->index);
         return false;
     }
-    return vcpu_map_run(vcpu, error);
+    return vcpu_map_run(vcpu, error) && vcpu_count_accesses(vcpu, error);
 }
 
 static bool vcpu_prepare(Vcpu *vcpu, const CpuModel *model, GError **error)
@@ -97,6 +106,7 @@ static void vcpu_destroy(Vcpu *vcpu)
         close(vcpu->fd);
     }
     vcpu_snapshot_free(vcpu->power_on);
+    access_counters_free(vcpu->accesses);
     g_aligned_free(vcpu);
 }
 

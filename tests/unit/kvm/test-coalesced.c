@@ -147,6 +147,7 @@ static void test_zones_follow_the_spaces(void **state)
     assert_int_equal(zone(m, 1).pio, 1);
     assert_true(memory_region_set_address(m->device, 0x20000, NULL));
     assert_int_equal(zones(m), 2);
+    assert_int_equal(memory_system_last_stats(m->f->ms).ioctls, 2);
     assert_int_equal(zone(m, 1).addr, 0x20100);
     assert_true(memory_region_clear_coalescing(m->device, NULL));
     assert_true(memory_region_set_enabled(m->port, false, NULL));

@@ -61,6 +61,7 @@ static void test_ioeventfd_memory(void **state)
 
     assert_true(memory_region_add_eventfd(m->device, 0x20, 4, false, 0, &m->n[0], NULL));
     e = only_one(m);
+    assert_int_equal(memory_system_last_stats(m->f->ms).ioctls, 1);
     assert_int_equal(e.addr, 0x10020);
     assert_int_equal(e.len, 4);
     assert_int_equal(e.flags, 0);

@@ -139,6 +139,7 @@ static void test_slots_toggle_overlay(void **state)
 {
     VmFixture *f = *state;
     MemoryRegion *overlay = vm_fixture_io(f, "overlay", 4 * PAGE);
+    MemoryCommitStats commit;
 
     vm_fixture_put(f, vm_fixture_ram(f, "ram", 64 * PAGE), 0, 0);
     start_counting(f);
@@ -146,6 +147,11 @@ static void test_slots_toggle_overlay(void **state)
     assert_counted(f, 3, 1);
     assert_int_equal(kvm_stats(f->kvm).parks, 1);
     assert_int_equal(kvm_stats(f->kvm).slot_ioctls, 4);
+    commit = memory_system_last_stats(f->ms);
+    assert_int_equal(commit.ioctls, 3);
+    assert_int_equal(commit.pauses, 1);
+    assert_int_equal(commit.pause_us, kvm_stats(f->kvm).park_last_us);
+    assert_int_equal(memory_system_total_stats(f->ms).ioctls, 4);
     assert_true(memory_region_set_enabled(overlay, false, NULL));
     assert_counted(f, 4, 1);
     assert_true(memory_region_set_enabled(overlay, true, NULL));

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "support/vcpu-fixture.h"
+#include "tessera/memory/access-counters.h"
 #include "tessera/util/error.h"
 
 /* Runs @count vCPUs from the reset on. */
@@ -391,6 +392,47 @@ static void test_coalesced_writes_keep_their_place(void **state)
     assert_int_equal(vcpu_set_stats(f->set).coalesced, 2);
 }
 
+static void note_reader(const char *name, const MemoryAccessCounts *counts, void *opaque)
+{
+    g_string_append_printf(opaque, "%s r%u w%u x%u;", name, (unsigned)counts->reads,
+                           (unsigned)counts->writes, (unsigned)counts->exits);
+}
+
+static void assert_readers(const MemoryRegion *mr, const char *expected)
+{
+    g_autoptr(GString) readers = g_string_new(NULL);
+
+    memory_region_for_each_reader(mr, note_reader, readers);
+    assert_string_equal(readers->str, expected);
+}
+
+/* Each vCPU's accesses are its own; a string instruction is one exit; the ring's writes need none. */
+static void test_accesses_are_counted_for_each_vcpu(void **state)
+{
+    VcpuFixture *f = *state;
+    uint16_t out[5] = { 1, 2, 3, 4, 5 };
+    uint32_t in = 0;
+    MemoryRegionSection port;
+
+    vcpu_fixture_make(f, 2);
+    vcpu_fixture_reset(f);
+    assert_true(memory_region_add_coalescing(f->mmio_region, 0, 64, NULL));
+    model_vcpu_push_io(f->vm, 0, true, PORT_BASE + 6, 2, 5, out);
+    model_vcpu_push_mmio(f->vm, 0, false, MMIO_BASE + 4, 4, &in);
+    model_vcpu_push_mmio(f->vm, 1, false, MMIO_BASE + 8, 4, &in);
+    model_vcpu_push_mmio(f->vm, 1, true, MMIO_BASE + 32, 4, &in);
+    assert_int_equal(model_vm_guest_write(f->vm, false, MMIO_BASE + 1, 1, 5), MODEL_WRITE_COALESCED);
+    vcpu_set_resume(f->set);
+    vcpu_fixture_wait_taken(f, 0);
+    vcpu_fixture_wait_taken(f, 1);
+    vcpu_set_pause(f->set);
+    memory_system_lock(f->base->ms);
+    assert_true(address_space_find(f->base->io, PORT_BASE, &port));
+    memory_system_unlock(f->base->ms);
+    assert_readers(port.mr, "vcpu0 r0 w5 x1;");
+    assert_readers(f->mmio_region, "coalesced r0 w1 x0;vcpu0 r1 w0 x1;vcpu1 r1 w1 x2;");
+}
+
 /* Looking. */
 
 static void test_dump_registers_completes_the_last_exit(void **state)
@@ -583,6 +625,7 @@ int main(void)
         TEST(test_exit_that_is_answered_or_ignored_goes_on),
         TEST(test_exit_hlt_without_apic_waits_for_reset),
         TEST(test_coalesced_writes_keep_their_place),
+        TEST(test_accesses_are_counted_for_each_vcpu),
         TEST(test_dump_registers_completes_the_last_exit),
         TEST(test_dump_registers_while_paused_leaves_the_pause),
         TEST(test_inject_nmi_goes_to_all_out_of_the_guest),
