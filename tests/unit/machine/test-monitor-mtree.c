@@ -103,6 +103,84 @@ static void test_slots_and_commits(void **state)
     monitor_fixture_free(f);
 }
 
+static json_t *last_of(json_t *stats)
+{
+    json_t *history = json_object_get(stats, "history");
+
+    assert_true(json_array_size(history) > 0);
+    return json_array_get(history, json_array_size(history) - 1);
+}
+
+static void assert_cause(MonitorFixture *f, const char *cause)
+{
+    json_t *stats = monitor_fixture_qmp(f, "x-query-memory-stats", NULL);
+
+    assert_string_equal(json_string_value(json_object_get(last_of(stats), "cause")), cause);
+}
+
+/* Every member, by name and type. */
+static void test_memory_stats_shape(void **state)
+{
+    static const char *const counters[] = {
+        "views-rendered", "ranges-visited", "radix-nodes-built", "radix-nodes-shared",
+        "listener-calls", "ioctls", "pauses", "pause-us", "microseconds",
+    };
+    MonitorFixture *f = monitor_fixture_new("-m 256M,slots=2,maxmem=1G");
+    json_t *stats = monitor_fixture_qmp(f, "x-query-memory-stats", NULL);
+    json_t *total = json_object_get(stats, "total"), *record = last_of(stats);
+
+    assert_int_equal(json_object_size(stats), 2);
+    assert_int_equal(json_object_size(total), G_N_ELEMENTS(counters) + 2);
+    assert_int_equal(json_object_size(record), G_N_ELEMENTS(counters) + 4);
+    for (size_t i = 0; i < G_N_ELEMENTS(counters); i++) {
+        assert_true(json_is_integer(json_object_get(total, counters[i])));
+        assert_true(json_is_integer(json_object_get(record, counters[i])));
+    }
+    assert_int_equal(json_integer_value(json_object_get(total, "commits")),
+                     json_integer_value(json_object_get(record, "number")));
+    assert_int_equal(json_integer_value(json_object_get(total, "failed")), 0);
+    assert_true(json_is_integer(json_object_get(record, "at-us")));
+    assert_true(json_is_string(json_object_get(record, "cause")));
+    assert_true(json_is_true(json_object_get(record, "success")));
+    monitor_fixture_free(f);
+}
+
+static void test_memory_stats_name_causes(void **state)
+{
+    MonitorFixture *f = monitor_fixture_new("-m 256M,slots=2,maxmem=1G");
+    json_t *record;
+
+    assert_cause(f, "board: devices");
+    monitor_fixture_hmp(f, "object_add memory-backend-ram,id=m1,size=128M");
+    monitor_fixture_hmp(f, "device_add pc-dimm,id=d1,memdev=m1");
+    assert_cause(f, "device_add d1");
+    record = last_of(monitor_fixture_qmp(f, "x-query-memory-stats", NULL));
+    assert_int_equal(json_integer_value(json_object_get(record, "ioctls")), 1);
+    assert_int_equal(json_integer_value(json_object_get(record, "views-rendered")), 1);
+    monitor_fixture_guest_eject(f, 0);
+    assert_cause(f, "guest eject of slot 0");
+    monitor_fixture_hmp(f, "info mtree-history");
+    assert_text_has(f->out->str, "     # ");
+    assert_text_has(f->out->str, "  cause\n");
+    assert_text_has(f->out->str, "  board: devices\n");
+    assert_text_has(f->out->str, "  device_add d1\n");
+    assert_text_has(f->out->str, "\n total ");
+    monitor_fixture_free(f);
+}
+
+/* The guest's accesses are made by hand here, on a thread that counts as nobody. */
+static void test_mtree_s_shows_counts(void **state)
+{
+    MonitorFixture *f = monitor_fixture_new("-m 64M");
+
+    monitor_fixture_hmp(f, "info mtree -s");
+    assert_text_has(f->out->str, "\nunassigned: reads=0 writes=0 exits=0\n");
+    assert_text_has(f->out->str, ": serial");
+    monitor_fixture_hmp(f, "info mtree -fs");
+    assert_text_has(f->out->str, "\nunassigned: reads=0 writes=0 exits=0\n");
+    monitor_fixture_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +190,9 @@ int main(void)
         cmocka_unit_test(test_mtree_d_shows_the_dispatch),
         cmocka_unit_test(test_mtree_refuses_unknown_flags),
         cmocka_unit_test(test_slots_and_commits),
+        cmocka_unit_test(test_memory_stats_shape),
+        cmocka_unit_test(test_memory_stats_name_causes),
+        cmocka_unit_test(test_mtree_s_shows_counts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
