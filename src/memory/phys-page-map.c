@@ -328,7 +328,7 @@ static void build_entries(Builder *b, unsigned level, hwaddr base, PhysPageEntry
         if (next < count) {
             entries[next] = build_window(b, level - 1, child, entries[next]);
             for (unsigned n = count_filled(b, child, child_bits, last); n > 1; n--, next++) {
-                entries[next + 1] = entries[next];
+                entries[next + 1] = instead_of(b, entries[next + 1], entries[next]);
             }
         }
         i = next + 1;
