@@ -158,9 +158,10 @@ static void print_memory_stats(const json_t *result, GString *out)
         g_string_append_printf(out, "  %s%s\n", json_get_text(record, "cause"),
                                json_is_true(json_object_get(record, "success")) ? "" : " [undone]");
     }
-    g_string_append_printf(out, "%6s %10" PRIu64, "total", json_get_u64(total, "commits"));
+    g_string_append_printf(out, "%6s %10s", "total", "");
     print_row(total, out);
-    g_string_append_printf(out, "  %" PRIu64 " undone\n", json_get_u64(total, "failed"));
+    g_string_append_printf(out, "  %" PRIu64 " commits, %" PRIu64 " undone\n",
+                           json_get_u64(total, "commits"), json_get_u64(total, "failed"));
 }
 
 static const MonitorCommand memory_stats_command = {

@@ -104,6 +104,19 @@ static void test_record_counts_shared_nodes(void **state)
     s = newest(f).stats;
     assert_int_equal(s.radix_nodes_built, 2);  /* of 4 KiB here, and of 1 GiB above both */
     assert_int_equal(s.radix_nodes_shared, 1); /* of 4 KiB there */
+
+    memory_region_transaction_begin(f->ms); /* nothing is there any more: one node is enough */
+    assert_true(memory_region_set_enabled(tiles[2], false, NULL));
+    assert_true(memory_region_set_enabled(tiles[3], false, NULL));
+    assert_true(memory_region_transaction_commit(f->ms, NULL));
+    s = newest(f).stats;
+    assert_int_equal(s.radix_nodes_built, 0);
+    assert_int_equal(s.radix_nodes_shared, 1);
+
+    fixture_add(f->root, 0, fixture_io(f, "all", INT128_2_64 / FIXTURE_PAGE), 1); /* and now none */
+    s = newest(f).stats;
+    assert_int_equal(s.radix_nodes_built, 0);
+    assert_int_equal(s.radix_nodes_shared, 0);
 }
 
 static void test_record_of_a_failed_commit(void **state)
@@ -146,6 +159,8 @@ static void test_replay_is_in_the_totals_only(void **state)
     assert_int_equal(after.pause_us, before.pause_us + 11);
     follower.ioctls = 1;
     assert_true(memory_region_set_enabled(a, false, NULL));
+    assert_int_equal(memory_system_last_stats(f->ms).ioctls, 1);
+    assert_true(memory_region_set_enabled(a, true, NULL));
     assert_int_equal(memory_system_last_stats(f->ms).ioctls, 1);
     memory_listener_unregister(&follower.listener);
 }

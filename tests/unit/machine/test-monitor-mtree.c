@@ -165,6 +165,7 @@ static void test_memory_stats_name_causes(void **state)
     assert_text_has(f->out->str, "  board: devices\n");
     assert_text_has(f->out->str, "  device_add d1\n");
     assert_text_has(f->out->str, "\n total ");
+    assert_text_has(f->out->str, " commits, 0 undone\n");
     monitor_fixture_free(f);
 }
 
