@@ -220,11 +220,6 @@ MemoryBackend *memory_backend_get(ObjectStore *store, const char *id, GError **e
     return (MemoryBackend *)object_store_get(store, id, MEMORY_BACKEND_FAMILY, error);
 }
 
-UserObject *memory_backend_object(MemoryBackend *backend)
-{
-    return &backend->parent;
-}
-
 bool memory_backend_claim(MemoryBackend *backend, const char *user, GError **error)
 {
     return user_object_claim(&backend->parent, user, error);

@@ -506,6 +506,25 @@ static void test_ram_block_discard(void **state)
     }
 }
 
+/* Somebody else's memory is not thrown away. */
+static void test_ram_block_discard_refuses_foreign_memory(void **state)
+{
+    static uint8_t page[2 * 4096] __attribute__((aligned(4096)));
+    g_autoptr(GError) error = NULL;
+    RAMBlock *block = ram_block_new_from_ptr(*state, "foreign", sizeof(page), page, NULL);
+
+    assert_non_null(block);
+    page[0] = 0x55;
+    assert_false(ram_block_discard(block, 0, 4096, &error));
+    assert_true(g_error_matches(error, TESSERA_ERROR, TESSERA_ERROR_INVALID));
+    assert_non_null(strstr(error->message, "'foreign'"));
+    assert_int_equal(page[0], 0x55);
+    ram_block_unref(block);
+    g_clear_error(&error);
+    assert_null(ram_block_new_from_ptr(*state, "none", 0, page, &error));
+    assert_non_null(error);
+}
+
 static void test_ram_block_avoid_huge_pages_in_a_part(void **state)
 {
     RAMBlock *block = make(*state, "cut", 8 * MIB);
@@ -601,6 +620,7 @@ int main(void)
         T(test_ram_block_lookups),
         T(test_ram_block_from_host_overlapping_pointers),
         T(test_ram_block_resize),
+        T(test_ram_block_discard_refuses_foreign_memory),
         T(test_ram_block_notifiers),
         T(test_ram_block_mapping_outlives_read_section),
         T(test_ram_block_references_keep_it),

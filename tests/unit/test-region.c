@@ -439,6 +439,55 @@ static void test_owner_lives_while_an_alias_shows_its_region(void **state)
 
 #define REGION_TEST(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup_space, fixture_teardown)
 
+static void test_add_subregion_of_another_machine(void **state)
+{
+    Fixture *f = *state, *other = fixture_new();
+    MemoryRegion *theirs = fixture_io(other, "t", 1);
+    g_autoptr(GError) error = NULL;
+
+    assert_refused(memory_region_add_subregion(f->root, 0, theirs, &error), &error,
+                   TESSERA_ERROR_INVALID, "they belong to different machines");
+    assert_null(memory_region_container(theirs));
+    fixture_done(other);
+}
+
+/* What the functions tell is what the edits said, and after a rollback what it was before. */
+static void assert_told(MemoryRegion *mr, hwaddr addr, int priority, bool readonly, bool enabled)
+{
+    assert_int_equal(memory_region_addr(mr), addr);
+    assert_int_equal(memory_region_priority(mr), priority);
+    assert_int_equal(memory_region_readonly(mr), readonly);
+    assert_int_equal(memory_region_enabled(mr), enabled);
+}
+
+static void test_properties_follow_edits_and_rollback(void **state)
+{
+    Fixture *f = *state;
+    MemoryRegion *r = fixture_ram(f, "r", 2), *a = fixture_alias(f, "a", r, 1, 1);
+    RAMBlock *block = memory_region_ram_block(r);
+    MemoryRegion *d = fixture_keep(f, memory_region_new_ram_device(f->ms, NULL, "d", block));
+
+    fixture_add(f->root, 3, r, 2);
+    assert_told(r, 3 * FIXTURE_PAGE, 2, false, true);
+    assert_int_equal(memory_region_alias_offset(a), FIXTURE_PAGE);
+    assert_false(memory_region_is_ram_device(r));
+    assert_true(memory_region_is_ram_device(d));
+    memory_region_transaction_begin(f->ms);
+    assert_true(memory_region_set_address(r, 5 * FIXTURE_PAGE, NULL));
+    assert_true(memory_region_set_priority(r, -1, NULL));
+    assert_true(memory_region_set_readonly(r, true, NULL));
+    assert_true(memory_region_set_enabled(r, false, NULL));
+    assert_true(memory_region_set_alias_offset(a, 0, NULL));
+    assert_told(r, 5 * FIXTURE_PAGE, -1, true, false);
+    assert_int_equal(memory_region_alias_offset(a), 0);
+    memory_region_transaction_abort(f->ms);
+    assert_told(r, 3 * FIXTURE_PAGE, 2, false, true);
+    assert_int_equal(memory_region_alias_offset(a), FIXTURE_PAGE);
+    assert_false(memory_region_flush_coalesced(r));
+    memory_region_set_flush_coalesced(r, true);
+    assert_true(memory_region_flush_coalesced(r));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -452,6 +501,8 @@ int main(void)
         REGION_TEST(test_rule6_cycles_are_refused),
         REGION_TEST(test_add_subregion_second_container),
         REGION_TEST(test_del_subregion_that_is_elsewhere),
+        REGION_TEST(test_add_subregion_of_another_machine),
+        REGION_TEST(test_properties_follow_edits_and_rollback),
         REGION_TEST(test_set_size_limits),
         REGION_TEST(test_set_size_follows_the_blocks_used_length),
         REGION_TEST(test_wrong_kind_is_refused),

@@ -22,9 +22,6 @@ MemoryBackend *memory_backend_get(ObjectStore *store, const char *id, GError **e
 /** memory_backend_from_object() - @obj as a backend, NULL if it is something else */
 MemoryBackend *memory_backend_from_object(UserObject *obj);
 
-/** memory_backend_object() - for user_object_claim(), references and properties */
-UserObject *memory_backend_object(MemoryBackend *backend);
-
 /**
  * memory_backend_claim() - @user ("device 'dimm0'", "-machine") takes the memory; one at a time
  * memory_backend_release() - gives it back

@@ -267,6 +267,19 @@ static void test_kvm_new_each_ioctl_fails(void **state)
     assert_true(refused > calls);
 }
 
+/* A ring that would lie beyond the vCPU's mapping is none. */
+static void test_kvm_new_ring_beyond_the_mapping(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    Kvm *kvm;
+
+    model_kvm_set_cap(KVM_CAP_COALESCED_MMIO, 3);
+    kvm = kvm_new(&config, &error);
+    assert_non_null(kvm);
+    assert_int_equal(kvm->caps.coalesced_page, 0);
+    kvm_free(kvm);
+}
+
 static void count_trace(void *opaque, int fd, unsigned long req, int ret)
 {
     ++*(unsigned *)opaque;
@@ -382,6 +395,7 @@ static void test_kvm_add_irqfd_binds_and_takes_off(void **state)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GError) again = NULL;
+    g_autoptr(GError) kept = NULL;
     Kvm *kvm = kvm_new(&config, &error);
     const GArray *irqfds = model_vm_irqfds(model_kvm_vm(kvm));
     EventNotifier n, ack;
@@ -393,6 +407,10 @@ static void test_kvm_add_irqfd_binds_and_takes_off(void **state)
     assert_int_equal(g_array_index(irqfds, ModelIrqfd, 0).resamplefd, ack.fd);
     assert_false(kvm_add_irqfd(kvm, 11, &n, NULL, &again));
     assert_non_null(strstr(again->message, "GSI 11"));
+    model_kvm_fail_nth(1, EINVAL, false);
+    assert_false(kvm_del_irqfd(kvm, 11, &n, &kept));
+    assert_non_null(strstr(kept->message, "off GSI 11"));
+    assert_int_equal(irqfds->len, 1);
     assert_true(kvm_del_irqfd(kvm, 11, &n, &error));
     assert_int_equal(irqfds->len, 0);
     event_notifier_done(&n);
@@ -436,6 +454,7 @@ int main(void)
         cmocka_unit_test_setup(test_kvm_new_other_quirks_stay, setup),
         cmocka_unit_test_setup(test_kvm_phys_bits_is_the_least, setup),
         cmocka_unit_test_setup(test_kvm_new_each_ioctl_fails, setup),
+        cmocka_unit_test_setup(test_kvm_new_ring_beyond_the_mapping, setup),
         cmocka_unit_test_setup(test_kvm_set_trace_hears_real_ioctls, setup),
         cmocka_unit_test_setup(test_kvm_resume_clock_sets_the_time_of_the_pause, setup),
         cmocka_unit_test_setup(test_kvm_make_irqchip_later, setup),
