@@ -114,12 +114,12 @@ static void count_instructions(Bench *b)
 {
     drain_ns(b);
     fill(b);
-    bench_count_start();
+    bench_count_start("coalesced_drain_ns", BATCH);
     kvm_coalesced_drain(&b->kvm, b->memory, b->memory);
-    bench_count_end("coalesced_drain_ns", BATCH);
-    bench_count_start();
+    bench_count_end();
+    bench_count_start("coalesced_empty_ns", ROUNDS * BATCH);
     empty_ns(b);
-    bench_count_end("coalesced_empty_ns", ROUNDS * BATCH);
+    bench_count_end();
 }
 
 int main(int argc, char *argv[])

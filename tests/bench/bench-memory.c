@@ -257,9 +257,9 @@ static void count_instructions(const Row *rows, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         if (strcmp(rows[i].unit, "ns") == 0 && rows[i].measure != measure_render) {
             rows[i].measure(rows[i].layout); /* binds symbols, registers with liburcu */
-            bench_count_start();
+            bench_count_start(rows[i].name, LOOKUPS);
             rows[i].measure(rows[i].layout);
-            bench_count_end(rows[i].name, LOOKUPS);
+            bench_count_end();
         }
     }
 }

@@ -97,14 +97,14 @@ static int run(void)
     if (vcpu.left == EXITS) {
         vcpu.start = now_ns();
         if (vcpu.counts) {
-            bench_count_start();
+            bench_count_start("run_loop_exit_ns", EXITS);
         }
     }
     if (vcpu.left-- > 0) {
         return 0;
     }
     if (vcpu.counts) {
-        bench_count_end("run_loop_exit_ns", EXITS);
+        bench_count_end();
     }
     vcpu.end = now_ns();
     sem_post(&vcpu.done);

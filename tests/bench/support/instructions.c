@@ -10,17 +10,17 @@ bool bench_counts_instructions(int argc, char *argv[])
     return argc > 1 && strcmp(argv[1], "-i") == 0;
 }
 
-void bench_count_start(void)
+static _Thread_local char text[128];
+
+void bench_count_start(const char *name, unsigned times)
 {
+    size_t stem = strlen(name) - (g_str_has_suffix(name, "_ns") ? strlen("_ns") : 0);
+
+    g_snprintf(text, sizeof(text), "%.*s_instructions %u", (int)stem, name, times);
     CALLGRIND_ZERO_STATS;
 }
 
-void bench_count_end(const char *name, unsigned times)
+void bench_count_end(void)
 {
-    size_t stem = strlen(name) - (g_str_has_suffix(name, "_ns") ? strlen("_ns") : 0);
-    char text[128];
-
-    /* Nothing between the piece and the dump but these few, shared by @times executions. */
-    g_snprintf(text, sizeof(text), "%.*s_instructions %u", (int)stem, name, times);
     CALLGRIND_DUMP_STATS_AT(text);
 }

@@ -14,13 +14,13 @@
 /** bench_counts_instructions() - was -i given? Then each piece is executed once, no time is taken */
 bool bench_counts_instructions(int argc, char *argv[]);
 
-/** bench_count_start() - from here on */
-void bench_count_start(void);
-
 /**
- * bench_count_end() - to here: @times executions of what is called @name
+ * bench_count_start() - from here on; @times executions of what is called @name
  * @name: that of the row in time, "_ns" at its end
  */
-void bench_count_end(const char *name, unsigned times);
+void bench_count_start(const char *name, unsigned times);
+
+/** bench_count_end() - to here. On the thread that started */
+void bench_count_end(void);
 
 #endif
