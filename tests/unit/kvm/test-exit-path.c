@@ -21,6 +21,7 @@
 static _Thread_local bool watched;
 static _Atomic unsigned allocations, frees, locks;
 
+#ifndef TESSERA_SANITIZE
 static void count(_Atomic unsigned *what)
 {
     if (watched && !model_kvm_inside()) {
@@ -28,7 +29,6 @@ static void count(_Atomic unsigned *what)
     }
 }
 
-#ifndef TESSERA_SANITIZE
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t size);
