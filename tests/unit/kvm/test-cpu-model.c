@@ -437,6 +437,40 @@ static void test_cpu_feature_table_is_sound(void **state)
 #define INTEL(test) cmocka_unit_test_setup_teardown(test, setup_intel, teardown)
 #define AMD(test) cmocka_unit_test_setup_teardown(test, setup_amd, teardown)
 
+/* A host that says next to nothing: the guest has that, 36 address bits, and no topology to number. */
+static void test_cpu_model_of_a_host_with_almost_no_leaves(void **state)
+{
+    static const struct kvm_cpuid_entry2 lone = { .function = 0x40000000, .eax = 0x40000001 };
+    g_autoptr(GError) error = NULL;
+    g_autofree struct kvm_cpuid2 *t = NULL;
+    CpuModel *model;
+    Kvm *kvm;
+
+    set_host(&lone, 1);
+    kvm = kvm_here(true);
+    model = cpu_model_new(kvm, "host,-avx", &error);
+    assert_non_null(model);
+    assert_int_equal(cpu_model_phys_bits(model), 36);
+    t = cpu_model_cpuid(model, 1, 4);
+    assert_int_equal(entry(t, 0x40000000, 0).eax, 0x40000001);
+    assert_false(has(t, "avx"));
+    cpu_model_free(model);
+    kvm_free(kvm);
+}
+
+/* The kernel does not answer: no features are listed, and nothing else happens. */
+static void test_cpu_model_print_features_refused(void **state)
+{
+    Kvm *kvm = kvm_here(true);
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    model_kvm_fail_nth(1, EPERM, true);
+    cpu_model_print_features(kvm, text);
+    model_kvm_no_faults();
+    assert_true(g_str_has_suffix(text->str, "Features that this host offers:\n"));
+    kvm_free(kvm);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -449,6 +483,8 @@ int main(void)
         INTEL(test_cpu_model_new_without_xsaves_has_no_supervisor_state),
         INTEL(test_cpu_model_new_without_xsave_has_no_leaf_and_no_avx),
         INTEL(test_cpu_model_new_wrong_words),
+        INTEL(test_cpu_model_of_a_host_with_almost_no_leaves),
+        INTEL(test_cpu_model_print_features_refused),
         INTEL(test_cpu_model_new_wants_what_the_host_lacks),
         INTEL(test_cpu_model_new_wants_what_it_forbids),
         INTEL(test_cpu_model_new_kernel_refuses),

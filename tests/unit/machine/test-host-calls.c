@@ -75,6 +75,22 @@ static void test_backend_file_each_call(void **state)
     }
 }
 
+/* A directory whose file system has no nameless files: a named one, at once without its name. */
+static void test_backend_file_in_a_directory_without_nameless_files(void **state)
+{
+    BackendFixture *f = *state;
+
+    faults_fail_call("open", 1, EOPNOTSUPP);
+    backends_add(f, "memory-backend-file,id=m,size=2M,share=on,mem-path=%s", f->dir);
+    assert_true(faults_call_failed());
+    assert_true(object_store_del(f->store, "m", NULL));
+    rcu_drain();
+    faults_fail_call("open", 1, EACCES);
+    backends_refuse(f, TESSERA_ERROR_SYSTEM, "cannot create a file in the directory",
+                    "memory-backend-file,id=n,size=2M,share=on,mem-path=%s", f->dir);
+    assert_true(faults_call_failed());
+}
+
 /* A path that leads through a file. */
 static void test_backend_file_path_through_a_file(void **state)
 {
@@ -258,6 +274,7 @@ int main(void)
 #define BACKEND(test) cmocka_unit_test_setup_teardown(test, backends_setup, backends_teardown)
     const struct CMUnitTest tests[] = {
         BACKEND(test_backend_file_each_call),
+        BACKEND(test_backend_file_in_a_directory_without_nameless_files),
         BACKEND(test_backend_file_path_through_a_file),
         BACKEND(test_backend_file_is_a_pipe),
         BACKEND(test_backend_file_discard_fails),
