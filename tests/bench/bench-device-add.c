@@ -10,11 +10,11 @@
 #include "support/qmp.h"
 
 /*
- * A guest that halts for ever, 256 sockets, a client on a unix socket. TESSERA_BENCH_RUNS times (9) a
- * machine of its own is filled: for each DIMM object-add, not shown, and device_add, from sending the
- * line until the answer is read. Before each the floor is measured, three times: what only the kernel
- * has to do, without a client; and the same by a bare program on a socket. The first command of a process runs code that has never run; the
- * second shows what that makes.
+ * A guest that halts for ever, 256 sockets, a client on a unix socket. TESSERA_BENCH_RUNS times (9)
+ * a machine of its own is filled: for each DIMM object-add, not shown, and device_add, from sending
+ * the line until the answer is read. Before each the floors are measured, three times: what only the
+ * kernel has to do, without a client, and the same by a bare program on a socket. The first command
+ * of a process runs code that has never run; the second shows what that makes.
  */
 enum { RUNS = 9, DIMMS = 256, SECONDS = 60, FLOOR_TIMES = 3 };
 #define DIMM_SIZE (128ull << 20)
