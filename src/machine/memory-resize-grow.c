@@ -64,7 +64,7 @@ void memory_resize_end_growing(MemoryResize *r)
             memory_resize_note(r, id, "was taken out meanwhile");
         }
     }
-    r->reason = r->reason ? r->reason : g_strdup("the guest finds the memory when it starts");
+    r->reason = r->reason ? r->reason : g_strdup(MEMORY_FOUND_AT_START);
     finish_growing(r, r->done);
 }
 

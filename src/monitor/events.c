@@ -102,6 +102,7 @@ static void memory_event(MonitorHub *hub, const MemoryDeviceEvent *event)
                           json_pack("{s:s,s:s,s:s*}", "device", event->id, "state",
                                     dimm_state_name(event->state), "reason", event->reason));
         break;
+    case MEMORY_EVENT_PLUG_ANSWERED: /* OST has said so */
     case MEMORY_EVENT_SIZE_CHANGE:
         break;
     }

@@ -105,6 +105,11 @@ static bool waits(const Dimm *dimm)
     return dimm->state == DIMM_REQUESTED || dimm->state == DIMM_OFFLINING;
 }
 
+bool dimm_is_asked_for(const Dimm *dimm)
+{
+    return waits(dimm) || dimm->state == DIMM_TIMED_OUT || dimm->state == DIMM_CANCELLED;
+}
+
 /* Only our patience ends here: nothing is unmapped, and a later eject finds everything in place. */
 void dimm_time_out(Dimm *dimm)
 {
@@ -137,7 +142,9 @@ void memory_devices_set_timeout(MemoryDevices *md, unsigned seconds)
 
 void dimm_set_state(Dimm *dimm, DimmState state, const char *reason)
 {
-    MemoryDeviceEvent event = { .id = dimm_id(dimm), .slot = dimm->slot, .state = state };
+    MemoryDeviceEvent event = {
+        .id = dimm_id(dimm), .slot = dimm->slot, .size = dimm->size, .state = state,
+    };
     char *old = dimm->reason;
 
     dimm_stop_timeout(dimm);
@@ -159,6 +166,20 @@ void dimm_set_state(Dimm *dimm, DimmState state, const char *reason)
     }
 }
 
+void dimm_tell_plug_answer(Dimm *dimm, const char *reason)
+{
+    MemoryDeviceEvent event = {
+        .kind = MEMORY_EVENT_PLUG_ANSWERED,
+        .id = dimm_id(dimm),
+        .slot = dimm->slot,
+        .size = dimm->size,
+        .state = dimm->state,
+        .reason = reason,
+    };
+
+    memory_devices_emit(dimm->md, &event);
+}
+
 /* How the guest got on with a DIMM that was plugged. */
 static void handle_plug_answer(Dimm *dimm, uint32_t status)
 {
@@ -168,6 +189,7 @@ static void handle_plug_answer(Dimm *dimm, uint32_t status)
         dimm_set_state(dimm, DIMM_PLUGGED,
                        status == OST_SUCCESS ? NULL : dimm_ost_text(OST_DEVICE_CHECK, status));
     }
+    dimm_tell_plug_answer(dimm, dimm_ost_text(OST_DEVICE_CHECK, status));
 }
 
 static void handle_unplug_answer(Dimm *dimm, uint32_t status)

@@ -117,7 +117,7 @@ static void serve_eject(MemoryDevices *md, const GuestAct *act)
     g_autofree char *reason = NULL;
 
     if (!act->eject_error) {
-        dimm_remove(dimm);
+        dimm_remove(dimm, dimm_ost_text(OST_EJECT_REQUEST, OST_SUCCESS));
         return;
     }
     reason = g_strdup_printf("the guest ejected it, and the host could not unmap it: %s",
@@ -132,6 +132,7 @@ static void serve_ost(MemoryDevices *md, const GuestAct *act)
         .kind = MEMORY_EVENT_OST,
         .id = dimm ? dimm_id(dimm) : NULL,
         .slot = act->slot,
+        .size = dimm ? dimm->size : 0,
         .ost_event = act->ost_event,
         .ost_status = act->ost_status,
         .state = dimm ? dimm->state : DIMM_EJECTED,

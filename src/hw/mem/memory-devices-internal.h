@@ -89,8 +89,11 @@ struct MemoryDevices {
 /* memory-devices.c */
 
 Dimm *memory_devices_lookup(MemoryDevices *md, const char *id, GError **error);
-/** dimm_remove() - the region is out of the map: forgets the DIMM and releases its backend */
-void dimm_remove(Dimm *dimm);
+/**
+ * dimm_remove() - the region is out of the map: forgets the DIMM and releases its backend
+ * @reason: how that came, in words
+ */
+void dimm_remove(Dimm *dimm, const char *reason);
 /**
  * dimm_unmap() - takes the region out of the window; any thread
  * @why: "guest eject" or the like, for the history of commits
@@ -112,10 +115,14 @@ bool dimm_choose(MemoryDevices *md, const DimmRequest *request, MemoryBackend *b
 
 /** dimm_set_state() - with a reason that is copied, or NULL; starts or ends the time-out; tells */
 void dimm_set_state(Dimm *dimm, DimmState state, const char *reason);
+/** dimm_is_asked_for() - a request to give it up may still lead to an eject */
+bool dimm_is_asked_for(const Dimm *dimm);
 /** dimm_stop_timeout() - none runs from now on */
 void dimm_stop_timeout(Dimm *dimm);
 /** dimm_time_out() - what the time-out does */
 void dimm_time_out(Dimm *dimm);
+/** dimm_tell_plug_answer() - what became of a plug, in words */
+void dimm_tell_plug_answer(Dimm *dimm, const char *reason);
 /** dimm_handle_ost() - what the guest says moves the job on */
 void dimm_handle_ost(Dimm *dimm, uint32_t event, uint32_t status);
 /** memory_devices_emit() - tells the handler, if there is one */

@@ -173,11 +173,18 @@ static void delist(Dimm *dimm)
     memory_hotplug_clear(md->config.registers, dimm->slot);
 }
 
-void dimm_remove(Dimm *dimm)
+void dimm_remove(Dimm *dimm, const char *reason)
 {
     MemoryDevices *md = dimm->md;
     g_autofree char *id = g_strdup(dimm_id(dimm));
-    MemoryDeviceEvent event = { .id = id, .slot = dimm->slot, .state = DIMM_EJECTED };
+    MemoryDeviceEvent event = {
+        .id = id,
+        .slot = dimm->slot,
+        .size = dimm->size,
+        .state = DIMM_EJECTED,
+        .unasked = !dimm_is_asked_for(dimm),
+        .reason = reason,
+    };
 
     log_item(LOG_ACPI, "DIMM '%s' is out of slot %u", id, dimm->slot);
     delist(dimm);
@@ -243,7 +250,10 @@ static bool insert(Dimm *dimm, bool hot, GError **error)
 {
     MemoryDevices *md = dimm->md;
     MemoryDeviceEvent event = {
-        .kind = MEMORY_EVENT_SIZE_CHANGE, .id = dimm_id(dimm), .slot = dimm->slot,
+        .kind = MEMORY_EVENT_SIZE_CHANGE,
+        .id = dimm_id(dimm),
+        .slot = dimm->slot,
+        .size = dimm->size,
     };
 
     if (!dimm_map(dimm, error)) {
@@ -334,11 +344,22 @@ static void take_out(Dimm *dimm)
         return; /* a vCPU has, and the queue will say so */
     }
     if (dimm_unmap(dimm, "ejection at reset", &error)) {
-        dimm_remove(dimm);
+        dimm_remove(dimm, "the reset took the memory out");
         return;
     }
     dimm_end_eject(dimm);
     dimm_set_state(dimm, DIMM_REFUSED, error->message);
+}
+
+/* The new kernel looks by itself and answers nothing: who waits for an answer need not go on. */
+static void renew_plug(Dimm *dimm)
+{
+    bool answered = dimm->guest_took_plug || dimm->guest_refused_plug;
+
+    dimm->guest_took_plug = dimm->guest_refused_plug = false;
+    if (dimm->hotplugged && !answered) {
+        dimm_tell_plug_answer(dimm, MEMORY_FOUND_AT_START);
+    }
 }
 
 void memory_devices_reset(MemoryDevices *md)
@@ -357,7 +378,7 @@ void memory_devices_reset(MemoryDevices *md)
             take_out(dimm);
             continue;
         }
-        dimm->guest_took_plug = dimm->guest_refused_plug = false;
+        renew_plug(dimm);
         if (dimm->state != DIMM_PLUGGED || dimm->reason) {
             dimm_set_state(dimm, DIMM_PLUGGED, NULL);
         }

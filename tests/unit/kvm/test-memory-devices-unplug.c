@@ -19,7 +19,7 @@ static void test_memory_devices_unplug_as_linux_does_it(void **state)
     dimms_plug(f, "m0", true);
     slot_control(f, 0, MEMORY_HOTPLUG_INSERT);
     slot_ost(f, 0, 1, 0);
-    dimms_expect_log(f, "size;ost dimm0 0 1 0;dimm0:plugged;");
+    dimms_expect_log(f, "size;ost dimm0 0 1 0;dimm0:plugged;answered dimm0;");
     assert_true(dimms_info(f, "dimm0").guest_took_plug);
 
     assert_true(memory_devices_request_unplug(f->md, "dimm0", NULL));
@@ -193,7 +193,8 @@ static void test_memory_devices_eject_that_nobody_asked_for(void **state)
     slot_ost(f, 0, 0x103, 0x84);
     slot_eject(f, 0);
     slot_ost(f, 0, 0x103, 0);
-    dimms_expect_log(f, "size;ost dimm0 0 103 84;dimm0:ejected;deleted dimm0;size;ost - 0 103 0;");
+    dimms_expect_log(f, "size;ost dimm0 0 103 84;dimm0:ejected;deleted dimm0 unasked;size;"
+                        "ost - 0 103 0;");
     slot_eject(f, 0);
     slot_eject(f, 3);
     dimms_expect_log(f, "");

@@ -68,21 +68,31 @@ typedef struct DimmRequest {
 
 typedef enum MemoryDeviceEventKind {
     MEMORY_EVENT_OST,          /* the guest evaluated _OST; .id NULL: the socket is empty by now */
-    MEMORY_EVENT_DELETED,      /* ejected and unmapped: .id */
+    MEMORY_EVENT_PLUG_ANSWERED, /* the guest has taken a DIMM or cannot use it: .id, .reason */
+    MEMORY_EVENT_DELETED,      /* ejected and unmapped: .id, .reason, .unasked */
     MEMORY_EVENT_UNPLUG_ERROR, /* REFUSED: .id, .reason */
     MEMORY_EVENT_STATE,        /* any change of .state or .reason of a DIMM: .id */
     MEMORY_EVENT_SIZE_CHANGE,  /* the sum of plugged memory is another: .id is the DIMM's */
 } MemoryDeviceEventKind;
 
-/** struct MemoryDeviceEvent - strings are borrowed for the call */
+/* How a plug ends that a starting guest sees by itself: it answers nothing then. */
+#define MEMORY_FOUND_AT_START "the guest finds the memory when it starts"
+
+/**
+ * struct MemoryDeviceEvent - strings are borrowed for the call
+ * @size: bytes of the DIMM; 0 where the socket is empty
+ * @unasked: of DELETED: no request was open, the guest ejected it by itself
+ */
 typedef struct MemoryDeviceEvent {
     MemoryDeviceEventKind kind;
     const char *id;
     unsigned slot;
+    uint64_t size;
     uint32_t ost_event;
     uint32_t ost_status;
     DimmState state;
-    const char *reason; /* the guest's code in words, or NULL */
+    bool unasked;
+    const char *reason; /* the guest's code, or what happened, in words; or NULL */
 } MemoryDeviceEvent;
 
 /**

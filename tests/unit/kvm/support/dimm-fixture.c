@@ -41,7 +41,9 @@ static void on_event(void *opaque, const MemoryDeviceEvent *event)
         assert_non_null(event->reason);
         break;
     case MEMORY_EVENT_DELETED:
-        g_string_append_printf(f->log, "deleted %s;", event->id);
+        g_string_append_printf(f->log, "deleted %s%s;", event->id,
+                               event->unasked ? " unasked" : "");
+        assert_non_null(event->reason);
         break;
     case MEMORY_EVENT_UNPLUG_ERROR:
         g_string_append_printf(f->log, "error %s;", event->id);
@@ -49,6 +51,10 @@ static void on_event(void *opaque, const MemoryDeviceEvent *event)
         break;
     case MEMORY_EVENT_STATE:
         g_string_append_printf(f->log, "%s:%s;", event->id, dimm_state_name(event->state));
+        break;
+    case MEMORY_EVENT_PLUG_ANSWERED:
+        g_string_append_printf(f->log, "answered %s;", event->id);
+        assert_non_null(event->reason);
         break;
     case MEMORY_EVENT_SIZE_CHANGE:
         g_string_append(f->log, "size;");
