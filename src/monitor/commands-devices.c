@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Commands for devices that come and go while the machine runs: DIMMs. */
 #include "command-util-internal.h"
+#include "monitor-internal.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -39,6 +40,20 @@ static bool show_help(const json_t *args, json_t **ret_result, GError **error)
     return true;
 }
 
+/* A guest that has not begun to run finds the DIMM when it starts, and answers nothing. */
+static bool add_device(Monitor *mon, const Keyval *properties, GError **error)
+{
+    Machine *machine = monitor_machine(mon);
+
+    if (!machine_device_add(machine, properties, error)) {
+        return false;
+    }
+    if (machine_run_state(machine) != RUN_STATE_PRELAUNCH) {
+        monitor_await(mon, keyval_get(properties, "id"), MONITOR_ANSWER_PLUG);
+    }
+    return true;
+}
+
 static bool run_device_add(Monitor *mon, json_t *args, json_t **ret_result, GError **error)
 {
     g_autoptr(Keyval) properties = NULL;
@@ -47,7 +62,7 @@ static bool run_device_add(Monitor *mon, json_t *args, json_t **ret_result, GErr
         return show_help(args, ret_result, error);
     }
     properties = command_keyval(args, error);
-    return properties && machine_device_add(monitor_machine(mon), properties, error);
+    return properties && add_device(mon, properties, error);
 }
 
 static void print_help(const json_t *result, GString *out)
@@ -70,11 +85,11 @@ static const MonitorCommand device_add_command = {
     .qmp = "device_add",
     .hmp = "device_add",
     .help = "Plugs a device: `device_add pc-dimm,id=d1,memdev=m1` gives the guest more memory.",
-    .details = "When the command succeeds the memory is mapped and the guest is told; `info "
-               "memory-devices` says what became of it. `device_add help` lists drivers and "
-               "properties. Refused, with the machine as it was: a size or an address that is no "
-               "multiple of the guest's memory block, no slot or no room left, a backend in use. "
-               "Event: ACPI_DEVICE_OST when the guest has answered.",
+    .details = "When the command succeeds the memory is mapped and the guest is told; in HMP a "
+               "line says what became of it, as `info memory-devices` does when asked. `device_add help` "
+               "lists drivers and properties. Refused, with the machine as it was: a size or an "
+               "address that is no multiple of the guest's memory block, no slot or no room left, a "
+               "backend in use. Event: ACPI_DEVICE_OST when the guest has answered.",
     .args = device_add_args,
     .run = run_device_add,
     .print = print_help,
@@ -85,7 +100,13 @@ MONITOR_COMMAND_REGISTER(device_add_command);
 
 static bool run_device_del(Monitor *mon, json_t *args, json_t **ret_result, GError **error)
 {
-    return machine_device_del(monitor_machine(mon), arg_string(args, "id"), error);
+    const char *id = arg_string(args, "id");
+
+    if (!machine_device_del(monitor_machine(mon), id, error)) {
+        return false;
+    }
+    monitor_await(mon, id, MONITOR_ANSWER_UNPLUG);
+    return true;
 }
 
 static const MonitorArg device_del_args[] = {
@@ -101,8 +122,8 @@ static const MonitorCommand device_del_command = {
     .details = "Success means that the guest was asked. It then moves what it keeps there "
                "elsewhere, and either ejects the DIMM (event DEVICE_DELETED; its backend is free "
                "then) or refuses (events MEM_UNPLUG_ERROR, DEVICE_UNPLUG_GUEST_ERROR; `info "
-               "memory-devices` has the reason). Say it again to ask again. Only memory that the "
-               "guest has online as movable comes back reliably.",
+               "memory-devices` has the reason). In HMP a line says how it ended. Say it again to "
+               "ask again. Only memory that the guest has online as movable comes back reliably.",
     .args = device_del_args,
     .run = run_device_del,
 };
@@ -125,8 +146,16 @@ static MemoryDevices *need_memory_devices(Monitor *mon, GError **error)
 static bool run_cancel(Monitor *mon, json_t *args, json_t **ret_result, GError **error)
 {
     MemoryDevices *md = need_memory_devices(mon, error);
+    const char *id = arg_string(args, "id");
+    bool added = monitor_await(mon, id, MONITOR_ANSWER_UNPLUG); /* whoever has asked for it */
 
-    return md && memory_devices_cancel_unplug(md, arg_string(args, "id"), error);
+    if (md && memory_devices_cancel_unplug(md, id, error)) {
+        return true;
+    }
+    if (added) {
+        monitor_await_no_more(mon, id, MONITOR_ANSWER_UNPLUG);
+    }
+    return false;
 }
 
 static const MonitorCommand cancel_command = {

@@ -2,6 +2,7 @@
 /* Commands that plan and change how much memory the guest has. */
 #include "command-util-internal.h"
 #include "monitor-internal.h"
+#include "monitor-internal.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -217,14 +218,22 @@ static bool run_status(Monitor *mon, json_t *args, json_t **ret_result, GError *
     return true;
 }
 
+/* Steps that it has taken before this returns are in its own answer. */
 static bool run_resize(Monitor *mon, json_t *args, json_t **ret_result, GError **error)
 {
-    return machine_memory_resize(monitor_machine(mon), arg_u64(args, "size"), error) &&
-           run_status(mon, args, ret_result, error);
+    Machine *machine = monitor_machine(mon);
+
+    if (!machine_memory_resize(machine, arg_u64(args, "size"), error)) {
+        return false;
+    }
+    monitor_await_resize(mon, machine_memory_resize_status(machine).state ==
+                                  MEMORY_RESIZE_RUNNING);
+    return run_status(mon, args, ret_result, error);
 }
 
 static bool run_resize_cancel(Monitor *mon, json_t *args, json_t **ret_result, GError **error)
 {
+    monitor_await_resize(mon, false); /* the answer says it */
     return machine_memory_resize_cancel(monitor_machine(mon), error) &&
            run_status(mon, args, ret_result, error);
 }
@@ -245,6 +254,17 @@ static void print_status(const json_t *o, GString *out)
                            json_get_u64(o, "dimms"), message ? message : "");
 }
 
+char *monitor_resize_text(const MemoryResizeStatus *status)
+{
+    json_t *data = monitor_resize_data(status);
+    GString *out = g_string_new(NULL);
+
+    print_status(data, out);
+    json_decref(data);
+    g_string_truncate(out, out->len - 1);
+    return g_string_free(out, FALSE);
+}
+
 static const MonitorCommand resize_command = {
     .name = "x-memory-resize",
     .qmp = "x-memory-resize",
@@ -254,7 +274,8 @@ static const MonitorCommand resize_command = {
                "`memory resize 8G` gives a guest of 2 GiB 6 GiB more. Larger: the DIMMs of "
                "`info memory-plan` are plugged at once. Smaller: the guest is asked for one DIMM "
                "after another, those of earlier resizes first; if it refuses one, another is "
-               "tried; never more than asked is taken. The command returns when that has begun. "
+               "tried; never more than asked is taken. The command returns when that has begun; in "
+               "HMP a line for each step and for the end follows. "
                "Event: X_MEMORY_RESIZE at every step and at the end, with `state` completed, "
                "partial, failed or cancelled; `info memory-resize` says the same when asked.",
     .args = size_args,

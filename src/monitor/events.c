@@ -112,6 +112,7 @@ static void on_machine_event(const MachineEvent *event, void *opaque)
 {
     MonitorHub *hub = opaque;
 
+    monitor_hub_notice(hub, event);
     switch (event->kind) {
     case MACHINE_EVENT_STOP:
         monitor_hub_event(hub, "STOP", NULL);

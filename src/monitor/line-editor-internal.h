@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include "monitor-internal.h"
+#include "tessera/util/event-notifier.h"
 
 /* As <histedit.h> has them. */
 struct editline;
@@ -15,6 +16,7 @@ typedef enum EditorRequest {
     REQUEST_LINE,       /* to run a line */
     REQUEST_COMPLETION, /* words for the end of a line */
     REQUEST_END,        /* to know that all keys before LINE_EDITOR_END_KEY were taken */
+    REQUEST_NOTICES,    /* to put lines in the place of the one that is edited */
 } EditorRequest;
 
 /*
@@ -31,7 +33,9 @@ struct LineEditor {
     int master;
     int slave; /* the thread's, once it runs */
     struct history *past; /* the thread's */
+    bool searching;       /* the thread's: the screen does not show the line */
     int request_pipe[2]; /* a byte for each request */
+    EventNotifier notices; /* there are some */
     pthread_t thread;
     bool thread_started;
 
@@ -50,6 +54,7 @@ struct LineEditor {
     EditorRequest request;
     char *line;
     GPtrArray *words; /* answer to a completion */
+    bool shown;       /* answer to REQUEST_NOTICES: there were some */
 };
 
 /* Keys that nobody needs otherwise: show prompt and line anew; forget the line; the last key. */
@@ -62,6 +67,17 @@ void line_editor_forget_line(struct editline *el);
 
 /** line_editor_search() - the key Ctrl-R, as libedit calls its functions. Context: the same */
 unsigned char line_editor_search(struct editline *el, int key);
+
+/**
+ * line_editor_read_key() - libedit's el_rfunc_t: waits for a key, shows notices meanwhile
+ *
+ * Returns: 1 with *@ret_key; 0: the editor ends. Context: the editor's thread.
+ */
+int line_editor_read_key(struct editline *el, wchar_t *ret_key);
+
+/** line_editor_ask() - hands a request to the main thread; false: the editor is to end. The same */
+bool line_editor_ask(LineEditor *e, EditorRequest request, const char *line,
+                     GPtrArray **ret_words);
 
 /** line_editor_thread() - edits lines until the terminal's other side is closed; @opaque: LineEditor */
 void *line_editor_thread(void *opaque);

@@ -60,7 +60,8 @@ static const char *const bindings[][2] = {
 static pthread_mutex_t libedit_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* Waits for the main thread; false when the editor is to end. @ret_words: of a completion. */
-static bool ask_main(LineEditor *e, EditorRequest request, const char *line, GPtrArray **ret_words)
+bool line_editor_ask(LineEditor *e, EditorRequest request, const char *line,
+                     GPtrArray **ret_words)
 {
     bool go_on;
 
@@ -154,7 +155,7 @@ static unsigned char on_tab(EditLine *el, int key)
     LineEditor *e = NULL;
 
     el_get(el, EL_CLIENTDATA, &e);
-    if (!ask_main(e, REQUEST_COMPLETION, line, &words)) {
+    if (!line_editor_ask(e, REQUEST_COMPLETION, line, &words)) {
         return CC_EOF;
     }
     if (!words || !words->len) {
@@ -201,7 +202,7 @@ static unsigned char on_end(EditLine *el, int key)
 
     el_get(el, EL_CLIENTDATA, &e);
     line_editor_forget_line(el);
-    return ask_main(e, REQUEST_END, "", NULL) ? CC_NORM : CC_EOF;
+    return line_editor_ask(e, REQUEST_END, "", NULL) ? CC_NORM : CC_EOF;
 }
 
 /* Ctrl-D on an empty line would end the editor, and a monitor has no end. */
@@ -217,9 +218,15 @@ static unsigned char on_delete(EditLine *el, int key)
     return CC_REFRESH;
 }
 
+/* What stands above is not the line's, however many rows that has: it may be a notice. */
 static unsigned char on_redraw(EditLine *el, int key)
 {
-    return CC_REDISPLAY;
+    FILE *out = NULL;
+
+    el_get(el, EL_GETFP, 1, &out);
+    fputs("\r\033[J", out);
+    el_set(el, EL_REFRESH);
+    return CC_NORM;
 }
 
 /* Life. */
@@ -240,6 +247,7 @@ static void set_up(LineEditor *e, EditLine *el, History *past)
     el_set(el, EL_SETTY, "-x", "-isig", "-ixon", "-ixoff", "-icanon", "-echo", "-iexten", "-icrnl",
            NULL);
     el_set(el, EL_HIST, history, past);
+    el_wset(el, EL_GETCFN, line_editor_read_key);
     el_set(el, EL_ADDFN, "tessera-complete", "complete the word", on_tab);
     el_set(el, EL_ADDFN, "tessera-abandon", "forget the line", on_interrupt);
     el_set(el, EL_ADDFN, "tessera-forget", "forget the line silently", on_forget);
@@ -282,7 +290,7 @@ static void edit_lines(LineEditor *e, EditLine *el, History *past)
         if (*text) {
             history(past, &event, H_ENTER, text);
         }
-        if (!ask_main(e, REQUEST_LINE, text, NULL)) {
+        if (!line_editor_ask(e, REQUEST_LINE, text, NULL)) {
             return;
         }
     }

@@ -143,7 +143,9 @@ unsigned char line_editor_search(struct editline *el, int key)
     Search s = { .el = el, .pattern = g_string_new(NULL) };
 
     el_get(el, EL_CLIENTDATA, &s.editor);
+    s.editor->searching = true;
     run(&s);
+    s.editor->searching = false;
     if (s.found && !s.cancelled) {
         line_editor_forget_line(el);
         el_insertstr(el, s.found);

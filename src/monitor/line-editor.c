@@ -39,10 +39,11 @@ static GSource *watch(int fd, GIOCondition condition, GUnixFDSourceFunc fn, Line
 
 /* Requests of the thread. */
 
-static void answer(LineEditor *e, GPtrArray *words)
+static void answer(LineEditor *e, GPtrArray *words, bool shown)
 {
     pthread_mutex_lock(&e->lock);
     e->words = words;
+    e->shown = shown;
     e->pending = false;
     pthread_cond_broadcast(&e->answered);
     pthread_mutex_unlock(&e->lock);
@@ -54,6 +55,7 @@ static gboolean on_request(gint fd, GIOCondition condition, gpointer opaque)
     g_autofree char *line = NULL;
     GPtrArray *words = NULL;
     EditorRequest request;
+    bool shown = false;
     char byte;
 
     if (!e->ops->ready(e->opaque)) {
@@ -78,9 +80,17 @@ static gboolean on_request(gint fd, GIOCondition condition, gpointer opaque)
     case REQUEST_END:
         e->ending = false;
         break;
+    case REQUEST_NOTICES:
+        shown = e->ops->notices(e->opaque, line);
+        break;
     }
-    answer(e, words);
+    answer(e, words, shown);
     return G_SOURCE_CONTINUE;
+}
+
+void line_editor_announce(LineEditor *e)
+{
+    event_notifier_set(&e->notices);
 }
 
 void line_editor_resume(LineEditor *e)
@@ -246,7 +256,8 @@ static bool start_thread(LineEditor *e, GError **error)
 {
     int ret;
 
-    if (!g_unix_open_pipe(e->request_pipe, FD_CLOEXEC, error)) {
+    if (!g_unix_open_pipe(e->request_pipe, FD_CLOEXEC, error) ||
+        !event_notifier_init(&e->notices, error)) {
         return false;
     }
     ret = pthread_create(&e->thread, NULL, line_editor_thread, e);
@@ -309,6 +320,7 @@ void line_editor_free(LineEditor *e)
     }
     close_fd(e->request_pipe[0]);
     close_fd(e->request_pipe[1]);
+    event_notifier_done(&e->notices);
     g_byte_array_unref(e->keys);
     g_clear_pointer(&e->words, g_ptr_array_unref);
     pthread_cond_destroy(&e->answered);

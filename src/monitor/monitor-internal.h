@@ -7,6 +7,7 @@
 #include "tessera/monitor/monitor.h"
 
 typedef struct LineEditor LineEditor;
+typedef struct MonitorNotices MonitorNotices;
 typedef struct QmpFramer QmpFramer;
 
 struct MonitorHub {
@@ -24,6 +25,7 @@ struct Monitor {
     GByteArray *out;    /* what the chardev has not taken yet */
     LineEditor *editor; /* HMP, since there was a client */
     bool greeted;       /* HMP: the client has seen the greeting */
+    MonitorNotices *notices; /* HMP with a chardev: what its client is to be told unasked */
     QmpFramer *framer;  /* QMP, while there is a client */
     GByteArray *in;     /* QMP: what was read but waits for its turn */
     uint64_t dropped;   /* QMP: events that a client who does not read has lost */
@@ -72,6 +74,12 @@ void monitor_write(Monitor *mon, const char *text, size_t len);
 /** monitor_may_run() - false: the client has much to read before it gets more answers */
 bool monitor_may_run(const Monitor *mon);
 
+/**
+ * monitor_announce() - there are notices: shown as soon as they disturb neither a command's output
+ * nor a line that is being pasted, and, on a multiplexer, when this monitor has the focus again
+ */
+void monitor_announce(Monitor *mon);
+
 /* hmp.c */
 void hmp_greet(Monitor *mon);
 /** hmp_run_line() - one line; output and errors as text in @out. False with @error: it failed */
@@ -114,6 +122,33 @@ void monitor_hub_event(MonitorHub *hub, const char *name, json_t *data);
 /** monitor_hub_watch_machine() - from now on the machine's events go to the clients */
 void monitor_hub_watch_machine(MonitorHub *hub);
 
+/* notices.c: how requests end, for the HMP client that has made them */
+
+MonitorNotices *monitor_notices_new(void);
+void monitor_notices_free(MonitorNotices *n); /* NULL is allowed */
+/** monitor_notices_forget() - the client has gone, and with it who has asked */
+void monitor_notices_forget(MonitorNotices *n);
+/** monitor_notices_take() - what is to be shown, in whole lines; "": nothing. A new string */
+char *monitor_notices_take(MonitorNotices *n);
+
+typedef enum MonitorAnswer {
+    MONITOR_ANSWER_PLUG = 1,
+    MONITOR_ANSWER_UNPLUG = 2,
+} MonitorAnswer;
+
+/**
+ * monitor_await() - the client of @mon is to be told the guest's answer about the DIMM @id
+ *
+ * Nothing happens for who cannot be told: QMP (it has events), human-monitor-command.
+ * Returns: it was not awaited before.
+ */
+bool monitor_await(Monitor *mon, const char *id, MonitorAnswer answer);
+void monitor_await_no_more(Monitor *mon, const char *id, MonitorAnswer answer);
+/** monitor_await_resize() - its client is to be told (or not) how the running resize goes on */
+void monitor_await_resize(Monitor *mon, bool await);
+/** monitor_hub_notice() - makes notices of an event, for the clients whom it concerns */
+void monitor_hub_notice(MonitorHub *hub, const MachineEvent *event);
+
 /* commands-machine.c */
 
 /** monitor_version_data() - what query-version and QMP's greeting say. New reference */
@@ -123,20 +158,25 @@ json_t *monitor_version_data(void);
 
 /** monitor_resize_data() - where a resize stands: data of X_MEMORY_RESIZE. New reference */
 json_t *monitor_resize_data(const struct MemoryResizeStatus *status);
+/** monitor_resize_text() - the same in one line for people, without its end. A new string */
+char *monitor_resize_text(const struct MemoryResizeStatus *status);
 
 /* line-editor.c */
 
 /**
  * struct LineEditorOps - all on the main thread; none may free the editor
+ * @notices: writes lines where the edited one stands, behind @erase, which takes that one off the
+ *      screen; false: there is nothing to say, nothing was written
  * @line: one was entered; what this writes stands before the next prompt
  * @complete: words for the last one of @line; the caller frees the array with its words
  * @output: what the screen is to show
- * @ready: false: @line and @complete wait for line_editor_resume()
+ * @ready: false: @line, @complete and @notices wait for line_editor_resume()
  * @room: line_editor_can_feed() has grown
  */
 typedef struct LineEditorOps {
     void (*line)(void *opaque, const char *line);
     GPtrArray *(*complete)(void *opaque, const char *line);
+    bool (*notices)(void *opaque, const char *erase);
     void (*output)(void *opaque, const char *buf, size_t len);
     bool (*ready)(void *opaque);
     void (*room)(void *opaque);
@@ -156,6 +196,12 @@ void line_editor_free(LineEditor *e); /* ends the thread; NULL is allowed */
 void line_editor_feed(LineEditor *e, const uint8_t *buf, size_t len);
 size_t line_editor_can_feed(const LineEditor *e);
 void line_editor_resume(LineEditor *e); /* @ready is true again */
+/**
+ * line_editor_announce() - calls @notices as soon as no key waits, and shows the line again
+ *
+ * While keys wait they go first: of lines that are pasted each comes in one piece.
+ */
+void line_editor_announce(LineEditor *e);
 void line_editor_redraw(LineEditor *e); /* shows prompt and line anew */
 void line_editor_reset(LineEditor *e);  /* forgets the line that is being edited */
 /** line_editor_end_input() - no more keys come: a line without Enter is forgotten, others are run */

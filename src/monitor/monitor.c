@@ -81,16 +81,50 @@ static void write_lines(Monitor *mon, const GString *text)
     monitor_write(mon, out->str, out->len);
 }
 
+void monitor_announce(Monitor *mon)
+{
+    if (mon->editor && chardev_has_focus(mon->chr)) {
+        line_editor_announce(mon->editor);
+    }
+}
+
+/* Without the focus, another's output is on the screen: notices wait. Returns: there were some. */
+static bool write_notices(Monitor *mon, const char *erase)
+{
+    g_autofree char *text = NULL;
+    g_autoptr(GString) lines = NULL;
+
+    if (!chardev_has_focus(mon->chr)) {
+        return false;
+    }
+    text = monitor_notices_take(mon->notices);
+    if (!*text) {
+        return false;
+    }
+    lines = g_string_new(text);
+    monitor_write(mon, erase, strlen(erase));
+    write_lines(mon, lines);
+    return true;
+}
+
+static bool on_notices(void *opaque, const char *erase)
+{
+    return write_notices(opaque, erase);
+}
+
+/* What has happened before stands before the command's output, and what it has caused behind. */
 static void on_line(void *opaque, const char *line)
 {
     Monitor *mon = opaque;
     g_autoptr(GString) out = g_string_new(NULL);
     g_autoptr(GError) error = NULL;
 
+    write_notices(mon, "");
     if (!hmp_run_line(mon, line, out, &error)) {
         g_string_append_printf(out, "Error: %s\n", error->message);
     }
     write_lines(mon, out);
+    write_notices(mon, "");
 }
 
 static GPtrArray *on_complete(void *opaque, const char *line)
@@ -118,6 +152,7 @@ static void on_room(void *opaque)
 static const LineEditorOps editor_ops = {
     .line = on_line,
     .complete = on_complete,
+    .notices = on_notices,
     .output = on_screen,
     .ready = on_ready,
     .room = on_room,
@@ -133,6 +168,7 @@ static void hmp_attend(Monitor *mon)
         mon->greeted = true;
     }
     if (mon->editor) {
+        write_notices(mon, "");
         line_editor_redraw(mon->editor);
         return;
     }
@@ -188,6 +224,7 @@ static void hmp_event(Monitor *mon, ChardevEvent event)
         if (mon->editor) {
             line_editor_reset(mon->editor);
         }
+        monitor_notices_forget(mon->notices);
         mon->greeted = false;
         mon->cpu = 0;
         break;
@@ -237,6 +274,7 @@ static void monitor_free(gpointer opaque)
     chardev_set_frontend(mon->chr, NULL, NULL);
     line_editor_free(mon->editor);
     qmp_close(mon);
+    monitor_notices_free(mon->notices);
     g_byte_array_unref(mon->out);
     g_free(mon);
 }
@@ -289,6 +327,7 @@ void monitor_hub_add(MonitorHub *hub, Chardev *chr, MonitorMode mode)
     mon->mode = mode;
     mon->chr = chr;
     mon->out = g_byte_array_new();
+    mon->notices = mode == MONITOR_HMP ? monitor_notices_new() : NULL;
     g_ptr_array_add(hub->monitors, mon);
     machine_set_watched(hub->machine, true);
     chardev_set_frontend(chr, &monitor_frontend, mon);

@@ -21,6 +21,7 @@ typedef struct Fixture {
     GPtrArray *asked; /* to be completed */
     const char *const *words; /* the answer */
     bool busy;
+    const char *notice; /* NULL: none */
     unsigned rooms;
 } Fixture;
 
@@ -44,6 +45,18 @@ static GPtrArray *on_complete(void *opaque, const char *line)
     return words;
 }
 
+static bool on_notices(void *opaque, const char *erase)
+{
+    Fixture *f = opaque;
+
+    if (!f->notice) {
+        return false;
+    }
+    g_string_append_printf(f->screen, "%s%s\r\n", erase, f->notice);
+    f->notice = NULL;
+    return true;
+}
+
 static void on_output(void *opaque, const char *buf, size_t len)
 {
     g_string_append_len(((Fixture *)opaque)->screen, buf, len);
@@ -59,7 +72,7 @@ static void on_room(void *opaque)
     ((Fixture *)opaque)->rooms++;
 }
 
-static const LineEditorOps ops = { on_line, on_complete, on_output, on_ready, on_room };
+static const LineEditorOps ops = { on_line, on_complete, on_notices, on_output, on_ready, on_room };
 
 static Fixture *fixture_new(void)
 {
@@ -287,6 +300,150 @@ static void test_redraw_keeps_the_line(void **state)
     line_editor_redraw(f->editor);
     run_until(strstr(f->screen->str, PROMPT "half a"));
     assert_string_equal(enter(f, " line"), "half a line");
+}
+
+/* Notices. */
+
+static void announce(Fixture *f, const char *notice)
+{
+    f->notice = notice;
+    line_editor_announce(f->editor);
+}
+
+static void test_notice_takes_the_place_of_the_prompt(void **state)
+{
+    Fixture *f = *state;
+
+    run_until(strcmp(f->screen->str, PROMPT) == 0);
+    announce(f, "dimm1: gone");
+    run_until(strstr(f->screen->str, "gone\r\n" PROMPT));
+    assert_string_equal(f->screen->str, PROMPT "\r\033[Jdimm1: gone\r\n" PROMPT);
+}
+
+static void test_notice_keeps_the_line_and_the_cursor(void **state)
+{
+    Fixture *f = *state;
+
+    type(f, "half a\x02");
+    run_until(g_str_has_suffix(f->screen->str, "half a\b"));
+    announce(f, "gone");
+    run_until(strstr(f->screen->str, "\r\033[Jgone\r\n" PROMPT "half a\b"));
+    assert_string_equal(enter(f, "just "), "half just a");
+}
+
+static unsigned count(const char *text, const char *part)
+{
+    unsigned n = 0;
+
+    for (; (text = strstr(text, part)) != NULL; text++) {
+        n++;
+    }
+    return n;
+}
+
+/* What is erased is what the line takes, and not what stands above it. */
+static void test_notice_erases_every_row_of_the_line(void **state)
+{
+    /* Eighty columns, two of which are the prompt's; the cursor is behind the line. */
+    static const struct { const char *letter; unsigned count, rows; } cases[] = {
+        { "x", 77, 0 },  { "x", 78, 1 },  { "x", 157, 1 }, { "x", 158, 2 },
+        { "日", 38, 0 }, { "日", 39, 1 }, { "日", 78, 1 }, { "\x16\x01", 38, 0 },
+        { "\x16\x01", 39, 1 }, { "a日", 26, 1 }, { "e\xcc\x81", 70, 1 },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        Fixture *f = fixture_new();
+        g_autoptr(GString) keys = g_string_new(NULL);
+        const char *gone;
+
+        for (unsigned n = 0; n < cases[i].count; n++) {
+            g_string_append(keys, cases[i].letter);
+        }
+        g_string_append(keys, "\t"); /* asked: then the keys before it were taken */
+        type(f, keys->str);
+        run_until(f->asked->len == 1);
+        if (count(f->screen->str, "\n") != cases[i].rows) { /* libedit's own */
+            fail_msg("case %zu: libedit has %u rows", i, count(f->screen->str, "\n"));
+        }
+        g_string_truncate(f->screen, 0);
+        announce(f, "gone\r\n" PROMPT);
+        run_until((gone = strstr(f->screen->str, "\r\033[Jgone")) != NULL);
+        for (unsigned row = 0; row < cases[i].rows; row++) {
+            gone -= strlen("\033[A");
+            if (gone < f->screen->str || !g_str_has_prefix(gone, "\033[A")) {
+                fail_msg("case %zu: not %u rows", i, cases[i].rows);
+            }
+        }
+        if (gone > f->screen->str && gone[-1] == 'A') {
+            fail_msg("case %zu: more than %u rows", i, cases[i].rows);
+        }
+        fixture_free(f);
+    }
+}
+
+/* Keys that wait for another one, or that change what the screen shows. */
+static void test_notice_between_keys_that_belong_together(void **state)
+{
+    static const char *const cases[][2] = {
+        { "stop\x16", "\x01\x7f" },      /* Ctrl-V */
+        { "sop\033", "[D\033[Dt" },
+        { "sto\xc3", "\xa4\x7fp" },      /* half an ä */
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        Fixture *f = fixture_new();
+
+        type(f, cases[i][0]);
+        run_until(strstr(f->screen->str, i == 1 ? "sop" : "sto"));
+        announce(f, "gone");
+        run_until(strstr(f->screen->str, "gone\r\n" PROMPT));
+        assert_string_equal(enter(f, cases[i][1]), "stop");
+        fixture_free(f);
+    }
+}
+
+static void test_notice_waits_for_the_end_of_a_search(void **state)
+{
+    Fixture *f = *state;
+
+    enter(f, "info status");
+    type(f, "\x12stat");
+    run_until(strstr(f->screen->str, "(search 'stat') info status"));
+    announce(f, "gone");
+    for (unsigned i = 0; i < 100; i++) {
+        g_main_context_iteration(NULL, FALSE);
+    }
+    assert_non_null(f->notice);
+    type(f, "\033");
+    run_until(strstr(f->screen->str, "gone\r\n" PROMPT "info status"));
+    assert_string_equal(enter(f, "!"), "info status!");
+}
+
+static void test_notice_that_is_none_any_more_draws_nothing(void **state)
+{
+    Fixture *f = *state;
+
+    type(f, "half");
+    run_until(g_str_has_suffix(f->screen->str, PROMPT "half"));
+    line_editor_announce(f->editor);
+    assert_string_equal(enter(f, ""), "half");
+    assert_string_equal(f->screen->str, PROMPT "half\r\n<half>");
+}
+
+static void test_notice_waits_until_ready(void **state)
+{
+    Fixture *f = *state;
+
+    run_until(strcmp(f->screen->str, PROMPT) == 0);
+    f->busy = true;
+    announce(f, "gone");
+    for (unsigned i = 0; i < 100; i++) {
+        g_main_context_iteration(NULL, FALSE);
+    }
+    assert_non_null(f->notice);
+    f->busy = false;
+    line_editor_resume(f->editor);
+    run_until(strstr(f->screen->str, "gone\r\n" PROMPT));
 }
 
 /* Whatever the locale of the program: a file's name must not lose letters. */
@@ -580,6 +737,13 @@ int main(void)
         T(test_tab_shows_the_words),
         T(test_tab_without_words_changes_nothing),
         T(test_redraw_keeps_the_line),
+        T(test_notice_takes_the_place_of_the_prompt),
+        T(test_notice_keeps_the_line_and_the_cursor),
+        cmocka_unit_test(test_notice_erases_every_row_of_the_line),
+        cmocka_unit_test(test_notice_between_keys_that_belong_together),
+        T(test_notice_waits_for_the_end_of_a_search),
+        T(test_notice_that_is_none_any_more_draws_nothing),
+        T(test_notice_waits_until_ready),
         T(test_letters_beyond_ascii),
         T(test_long_lines_and_wide_ones),
         T(test_pasted_lines_are_not_lost),
