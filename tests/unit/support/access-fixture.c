@@ -7,8 +7,12 @@
 
 static void record(ByteDevice *d, hwaddr offset, unsigned size, bool is_write, uint64_t value)
 {
-    if (d->n_calls < BYTE_DEVICE_CALLS) {
-        d->calls[d->n_calls++] = (ByteDeviceCall){ offset, size, is_write, value };
+    unsigned call = __atomic_fetch_add(&d->n_calls, 1, __ATOMIC_RELAXED); /* vCPUs at once */
+
+    if (call < BYTE_DEVICE_CALLS) {
+        d->calls[call] = (ByteDeviceCall){ offset, size, is_write, value };
+    } else {
+        __atomic_store_n(&d->n_calls, BYTE_DEVICE_CALLS, __ATOMIC_RELAXED);
     }
 }
 
