@@ -4,6 +4,7 @@
 
 #include <glib.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -91,6 +92,23 @@ static void *worker_thread(void *opaque)
     return NULL;
 }
 
+/*
+ * Some kernels queue a new thread behind its maker although other processors idle (in a virtual machine,
+ * to let the host keep them), where it brings nothing. So it may use all of them but this one.
+ */
+static void place_elsewhere(pthread_t thread)
+{
+    int here = sched_getcpu();
+    cpu_set_t cpus;
+
+    if (here >= 0 && here < CPU_SETSIZE && sched_getaffinity(0, sizeof(cpus), &cpus) == 0) {
+        CPU_CLR(here, &cpus);
+        if (CPU_COUNT(&cpus) > 0) {
+            pthread_setaffinity_np(thread, sizeof(cpus), &cpus); /* a hint: it may fail */
+        }
+    }
+}
+
 /* The new thread inherits the mask: no signal of the process can reach it. */
 static bool start_thread(Worker *worker)
 {
@@ -101,6 +119,9 @@ static bool start_thread(Worker *worker)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     ret = pthread_create(&worker->thread, NULL, worker_thread, worker);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (ret == 0) {
+        place_elsewhere(worker->thread);
+    }
     return ret == 0;
 }
 

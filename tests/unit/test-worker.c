@@ -2,6 +2,7 @@
 /* Jobs in a thread of their own, and who waits for them. */
 #include <glib.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -114,6 +115,54 @@ static void test_worker_add_is_done_without_anybody_waiting(void **state)
     assert_false(sigismember(&diary->blocked, SIGUSR1));
 }
 
+typedef struct Place {
+    cpu_set_t cpus;
+    pthread_t by;
+} Place;
+
+static void place_job(void *opaque)
+{
+    Place *place = opaque;
+
+    sched_getaffinity(0, sizeof(place->cpus), &place->cpus);
+    place->by = pthread_self();
+}
+
+/* The processors that the thread of a new worker may use. */
+static cpu_set_t worker_cpus(void)
+{
+    Worker *worker = worker_new("test");
+    Place place;
+
+    do { /* until it is not the waiting thread that does the job */
+        worker_wait(worker, worker_add(worker, place_job, &place));
+    } while (pthread_equal(place.by, pthread_self()));
+    worker_free(worker);
+    return place.cpus;
+}
+
+static void test_worker_new_leaves_its_makers_processor(void **state)
+{
+    cpu_set_t usual, one, seen;
+    int here;
+
+    assert_int_equal(sched_getaffinity(0, sizeof(usual), &usual), 0);
+    seen = worker_cpus();
+    assert_int_equal(CPU_COUNT(&seen), MAX(CPU_COUNT(&usual) - 1, 1));
+    CPU_OR(&seen, &seen, &usual);
+    assert_true(CPU_EQUAL(&seen, &usual));
+    assert_int_equal(sched_getaffinity(0, sizeof(seen), &seen), 0);
+    assert_true(CPU_EQUAL(&seen, &usual)); /* the maker's own stay */
+
+    here = sched_getcpu();
+    CPU_ZERO(&one);
+    CPU_SET(here, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+    seen = worker_cpus();
+    assert_int_equal(sched_setaffinity(0, sizeof(usual), &usual), 0);
+    assert_true(CPU_EQUAL(&seen, &one)); /* where there is no other */
+}
+
 /* No thread has a stack of this size. */
 static Worker *new_without_thread(void)
 {
@@ -171,6 +220,7 @@ int main(void)
         WITH_DIARY(test_worker_wait_sees_all_jobs_up_to_its_own),
         WITH_DIARY(test_worker_wait_for_many),
         WITH_DIARY(test_worker_add_is_done_without_anybody_waiting),
+        cmocka_unit_test(test_worker_new_leaves_its_makers_processor),
         WITH_DIARY(test_worker_wait_without_a_thread),
         WITH_DIARY(test_worker_free_ends_the_job_in_progress),
     };

@@ -10,7 +10,12 @@
  */
 typedef struct Worker Worker;
 
-/** worker_new() - @name: of its thread, at most 15 characters, not copied */
+/**
+ * worker_new() - @name: of its thread, at most 15 characters, not copied
+ *
+ * The thread runs on any processor that the caller may use, but not the one on which it is now, if
+ * there is another.
+ */
 Worker *worker_new(const char *name);
 
 /**
