@@ -27,6 +27,14 @@ static inline bool memory_is_single_access(uint64_t len)
 unsigned memory_io_access_size(const MemoryRegionOps *ops, hwaddr offset, uint64_t len,
                                bool single);
 
+/**
+ * memory_io_know_sizes() - which accesses to the new region @mr need no look at its rules
+ *
+ * Those that are allowed whatever the device says, aligned, and neither split nor widened: nearly all
+ * that a guest makes. Context: before anybody else knows @mr
+ */
+void memory_io_know_sizes(MemoryRegion *mr);
+
 /** memory_io_accepts() - does @mr's @valid allow this access? */
 bool memory_io_accepts(const MemoryRegion *mr, hwaddr offset, unsigned size, bool is_write,
                        MemTxAttrs attrs);
@@ -36,6 +44,12 @@ MemTxResult memory_io_read(const MemoryRegion *mr, hwaddr offset, uint8_t *buf, 
                            MemTxAttrs attrs);
 MemTxResult memory_io_write(const MemoryRegion *mr, hwaddr offset, const uint8_t *buf,
                             unsigned size, MemTxAttrs attrs);
+
+/** memory_io_read_whole() / memory_io_write_whole() - the same for a size of @mr->whole_reads, _writes */
+MemTxResult memory_io_read_whole(const MemoryRegion *mr, hwaddr offset, uint8_t *buf, unsigned size,
+                                 MemTxAttrs attrs);
+MemTxResult memory_io_write_whole(const MemoryRegion *mr, hwaddr offset, const uint8_t *buf,
+                                  unsigned size, MemTxAttrs attrs);
 
 /*
  * What this thread found lately, one entry for each of a few views (a vCPU goes back and forth

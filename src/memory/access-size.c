@@ -90,8 +90,8 @@ bool memory_io_accepts(const MemoryRegion *mr, hwaddr offset, unsigned size, boo
 }
 
 /* One call of the callback; what it refuses reads as all ones. */
-static MemTxResult call_read(const MemoryRegion *mr, hwaddr offset, uint8_t *bytes, unsigned width,
-                             MemTxAttrs attrs)
+MemTxResult memory_io_read_whole(const MemoryRegion *mr, hwaddr offset, uint8_t *bytes,
+                                 unsigned width, MemTxAttrs attrs)
 {
     uint64_t value = 0;
     MemTxResult result = mr->ops->read(mr->opaque, offset, &value, width, attrs);
@@ -100,8 +100,8 @@ static MemTxResult call_read(const MemoryRegion *mr, hwaddr offset, uint8_t *byt
     return result;
 }
 
-static MemTxResult call_write(const MemoryRegion *mr, hwaddr offset, const uint8_t *bytes,
-                              unsigned width, MemTxAttrs attrs)
+MemTxResult memory_io_write_whole(const MemoryRegion *mr, hwaddr offset, const uint8_t *bytes,
+                                  unsigned width, MemTxAttrs attrs)
 {
     return mr->ops->write(mr->opaque, offset, value_of_bytes(bytes, width, mr->ops->endianness),
                           width, attrs);
@@ -144,6 +144,19 @@ static bool goes_whole(const MemoryRegionOps *ops, hwaddr offset, unsigned size)
            (ops->impl.unaligned || (offset & (size - 1)) == 0);
 }
 
+void memory_io_know_sizes(MemoryRegion *mr)
+{
+    const MemoryRegionOps *ops = mr->ops;
+
+    mr->whole_reads = mr->whole_writes = 0;
+    for (unsigned size = 1; size <= 8 && !ops->valid.accepts; size *= 2) {
+        if (goes_whole(ops, 0, size)) {
+            mr->whole_reads |= memory_io_accepts(mr, 0, size, false, MEMTXATTRS_NONE) ? size : 0;
+            mr->whole_writes |= memory_io_accepts(mr, 0, size, true, MEMTXATTRS_NONE) ? size : 0;
+        }
+    }
+}
+
 static MemTxResult read_pieces(const MemoryRegion *mr, hwaddr offset, uint8_t *buf, unsigned size,
                                MemTxAttrs attrs)
 {
@@ -153,7 +166,7 @@ static MemTxResult read_pieces(const MemoryRegion *mr, hwaddr offset, uint8_t *b
         IoPiece piece = next_piece(mr->ops, offset + pos, size - pos);
         uint8_t bytes[8];
 
-        result |= call_read(mr, piece.base, bytes, piece.width, attrs);
+        result |= memory_io_read_whole(mr, piece.base, bytes, piece.width, attrs);
         memcpy(buf + pos, bytes + piece.skip, piece.take);
         pos += piece.take;
     }
@@ -174,7 +187,7 @@ static MemTxResult write_pieces(const MemoryRegion *mr, hwaddr offset, const uin
         uint8_t bytes[8] = { 0 };
 
         memcpy(bytes + piece.skip, buf + pos, piece.take);
-        result |= call_write(mr, piece.base, bytes, piece.width, attrs);
+        result |= memory_io_write_whole(mr, piece.base, bytes, piece.width, attrs);
         pos += piece.take;
     }
     return result;
@@ -188,7 +201,7 @@ MemTxResult memory_io_read(const MemoryRegion *mr, hwaddr offset, uint8_t *buf, 
         return MEMTX_ERROR;
     }
     if (goes_whole(mr->ops, offset, size)) {
-        return call_read(mr, offset, buf, size, attrs);
+        return memory_io_read_whole(mr, offset, buf, size, attrs);
     }
     return read_pieces(mr, offset, buf, size, attrs);
 }
@@ -200,7 +213,7 @@ MemTxResult memory_io_write(const MemoryRegion *mr, hwaddr offset, const uint8_t
         return MEMTX_ERROR;
     }
     if (goes_whole(mr->ops, offset, size)) {
-        return call_write(mr, offset, buf, size, attrs);
+        return memory_io_write_whole(mr, offset, buf, size, attrs);
     }
     return write_pieces(mr, offset, buf, size, attrs);
 }

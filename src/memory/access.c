@@ -131,6 +131,12 @@ static uint64_t io_bytes(const Access *a, const DispatchSection *s, hwaddr addr,
     return memory_io_access_size(s->mr->ops, region_offset(s, addr), len, a->single);
 }
 
+/* @sizes: of the region's whole_reads or whole_writes. What an earlier piece left may be 3 bytes. */
+static bool goes_whole(const Access *a, uint8_t sizes, hwaddr offset, uint64_t len)
+{
+    return a->single && (sizes & len) && !((offset | len) & (len - 1));
+}
+
 /* Device memory is reached with aligned accesses of 1, 2, 4 or 8 bytes. */
 static uint64_t ram_device_bytes(const DispatchSection *s, const uint8_t *host, hwaddr addr,
                                  uint64_t len)
@@ -163,6 +169,7 @@ static uint64_t read_slow(Access *a, const DispatchSection *s, hwaddr addr, uint
     AccessFrame frame;
     hwaddr offset;
     uint64_t n;
+    bool whole;
 
     if (!s->mr) {
         n = unassigned_bytes(a, addr, len);
@@ -177,11 +184,13 @@ static uint64_t read_slow(Access *a, const DispatchSection *s, hwaddr addr, uint
         copy_from_memory(buf, host, n);
         return n;
     }
-    n = io_bytes(a, s, addr, len);
     offset = region_offset(s, addr);
+    whole = goes_whole(a, s->mr->whole_reads, offset, len);
+    n = whole ? len : io_bytes(a, s, addr, len);
     frame_push(&frame, s->mr);
     flush_coalesced(a, frame.mr); /* may edit the map: @s is not used any more */
-    a->result |= memory_io_read(frame.mr, offset, buf, n, a->attrs);
+    a->result |= whole ? memory_io_read_whole(frame.mr, offset, buf, n, a->attrs)
+                       : memory_io_read(frame.mr, offset, buf, n, a->attrs);
     frame_pop(&frame, a);
     return n;
 }
@@ -225,17 +234,20 @@ static uint64_t write_slow(Access *a, const DispatchSection *s, hwaddr addr, con
     AccessFrame frame;
     hwaddr offset;
     uint64_t n;
+    bool whole;
 
     if (!s->mr) {
         a->result |= MEMTX_DECODE_ERROR;
         return unassigned_bytes(a, addr, len);
     }
     if (s->mr->ops) { /* I/O, or a ROM device in either mode */
-        n = io_bytes(a, s, addr, len);
         offset = region_offset(s, addr);
+        whole = goes_whole(a, s->mr->whole_writes, offset, len);
+        n = whole ? len : io_bytes(a, s, addr, len);
         frame_push(&frame, s->mr);
         flush_coalesced(a, frame.mr);
-        a->result |= memory_io_write(frame.mr, offset, buf, n, a->attrs);
+        a->result |= whole ? memory_io_write_whole(frame.mr, offset, buf, n, a->attrs)
+                           : memory_io_write(frame.mr, offset, buf, n, a->attrs);
         frame_pop(&frame, a);
         return n;
     }

@@ -67,6 +67,8 @@ struct MemoryRegion {
     const MemoryRegionOps *ops;
     void *opaque;
     RAMBlock *block;
+    uint8_t whole_reads;  /* sizes, one bit each, of aligned accesses that one call of a callback */
+    uint8_t whole_writes; /* serves as they are: memory_io_know_sizes() */
     uint32_t counter; /* its number in readers' tables; containers and aliases: 0 */
     _Atomic bool flush_coalesced; /* this one may change */
 

@@ -3,6 +3,7 @@
 #include "tessera/memory/region.h"
 
 #include <string.h>
+#include "access-internal.h"
 #include "tree-internal.h"
 
 static MemoryRegion *region_new(MemorySystem *ms, enum MemoryRegionKind kind, Object *owner,
@@ -48,6 +49,7 @@ MemoryRegion *memory_region_new_io(MemorySystem *ms, Object *owner, const Memory
 
     mr->ops = ops;
     mr->opaque = opaque;
+    memory_io_know_sizes(mr);
     return mr;
 }
 
@@ -74,6 +76,7 @@ MemoryRegion *memory_region_new_rom_device(MemorySystem *ms, Object *owner,
 
     mr->ops = ops;
     mr->opaque = opaque;
+    memory_io_know_sizes(mr);
     mr->romd_mode = true;
     return mr;
 }

@@ -111,11 +111,12 @@ static void test_counts_of_an_access_in_pieces(void **state)
 {
     Counted *c = *state;
     MemoryRegion *ram = access_fixture_add_ram(c->f, 0x1000, 0x1000);
-    MemoryRegion *device = access_fixture_add_device(c->f, 0x2000, 0x1000, &c->device);
+    MemoryRegion *device;
     uint8_t buf[16] = { 0 };
 
     c->device.ops.valid.max_access_size = 2;
     c->device.ops.impl.max_access_size = 1; /* two calls for each piece: no matter */
+    device = access_fixture_add_device(c->f, 0x2000, 0x1000, &c->device);
     address_space_write(c->f->as, 0x2000, EXIT, buf, 8);
     assert_counts(device, 0, 4, 1);
     assert_int_equal(c->device.n_calls, 8);
@@ -127,10 +128,11 @@ static void test_counts_of_an_access_in_pieces(void **state)
 static void test_counts_of_a_refused_access(void **state)
 {
     Counted *c = *state;
-    MemoryRegion *device = access_fixture_add_device(c->f, 0x2000, 0x1000, &c->device);
+    MemoryRegion *device;
     uint8_t byte = 0;
 
     c->device.ops.valid.min_access_size = 4;
+    device = access_fixture_add_device(c->f, 0x2000, 0x1000, &c->device);
     assert_int_equal(address_space_read(c->f->as, 0x2000, EXIT, &byte, 1), MEMTX_ERROR);
     assert_int_equal(c->device.n_calls, 0);
     assert_counts(device, 1, 0, 1);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "../../src/memory/access-internal.h"
 #include "support/access-fixture.h"
 
 #define NONE MEMTXATTRS_NONE
@@ -120,10 +121,11 @@ static void test_address_space_rw_random_sizes(void **state)
 {
     AccessFixture *f = *state;
     GRand *rand = g_rand_new_with_seed(access_fixture_seed());
+    MemoryRegion *mr;
     ByteDevice d;
 
     byte_device_init(&d);
-    access_fixture_add_device(f, 0x1000, BYTE_DEVICE_SIZE, &d);
+    mr = access_fixture_add_device(f, 0x1000, BYTE_DEVICE_SIZE, &d);
     for (unsigned round = 0; round < 50000; round++) {
         unsigned off = g_rand_int_range(rand, 8, 32);
         unsigned len = g_rand_boolean(rand) ? 1u << g_rand_int_range(rand, 0, 4)
@@ -135,6 +137,7 @@ static void test_address_space_rw_random_sizes(void **state)
         bool valid;
 
         random_device(rand, &d);
+        memory_io_know_sizes(mr); /* as if it had been made with these ops */
         fill_bytes(buf, sizeof(buf), (uint8_t)g_rand_int(rand));
         model_access(&d, &e, off, buf, len, is_write);
         valid = address_space_access_valid(f->as, 0x1000 + off, len, is_write, NONE);

@@ -43,6 +43,8 @@ enum DeviceEndian { DEVICE_LITTLE_ENDIAN, DEVICE_BIG_ENDIAN };
  *      write writes only the bytes given: read-modify-write is the device's own business; see
  *      docs/memory.md). 0 means 1 and 4.
  *
+ * Does not change while a region has it.
+ *
  * Context: called outside the machine lock, on any vCPU or device thread, several at once.
  */
 struct MemoryRegionOps {

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "../../../src/memory/access-internal.h"
 #include "support/vcpu-fixture.h"
 #include "tessera/util/error.h"
 #include "tessera/util/log.h"
@@ -62,6 +63,8 @@ static void test_log_tells_why_an_access_failed(void **state)
     f->port.ops.valid.max_access_size = 1;
     f->port.ops.valid.min_access_size = 1;
     f->mmio.ops.valid.min_access_size = 4;
+    memory_io_know_sizes(f->port_region); /* as if made with them */
+    memory_io_know_sizes(f->mmio_region);
     vcpu_fixture_make(f, 1);
     vcpu_fixture_reset(f);
     model_vcpu_push_io(f->vm, 0, false, 0x60, 1, 1, &value);

@@ -77,7 +77,7 @@ VcpuFixture *vcpu_fixture_new(bool irqchip)
 
     f->base = irqchip ? vm_fixture_new_detached_irqchip() : vm_fixture_new_detached();
     f->vm = f->base->vm;
-    add_device(f, f->base->ports, PORT_BASE, &f->port);
+    f->port_region = add_device(f, f->base->ports, PORT_BASE, &f->port);
     f->mmio_region = add_device(f, f->base->system, MMIO_BASE, &f->mmio);
     code = vm_fixture_ram(f->base, "code", 64 * KIB);
     vm_fixture_put(f->base, code, CODE_BASE, 0);

@@ -19,6 +19,7 @@ typedef struct VcpuFixture {
     VcpuSet *set; /* NULL until vcpu_fixture_make() */
     ByteDevice port;
     ByteDevice mmio;
+    MemoryRegion *port_region;
     MemoryRegion *mmio_region;
     uint8_t *code; /* 64 KiB of RAM at CODE_BASE */
     unsigned long enabled_caps; /* KVM_ENABLE_CAP calls before the vCPUs were made */
