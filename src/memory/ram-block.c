@@ -17,9 +17,11 @@ static uint64_t round_up(uint64_t n, size_t page_size)
 static void block_free_deferred(RcuHead *head)
 {
     RAMBlock *block = (RAMBlock *)head;
+    HostMemory mem = block->mem; /* others may still look where the block is */
 
     if (!(block->flags & RAM_FOREIGN)) {
-        host_memory_unmap(&block->mem);
+        host_memory_unmap(&mem);
+        ram_list_left(block->ms->ram, block);
     }
     g_free(block->idstr);
     g_free(block);
@@ -243,6 +245,9 @@ void ram_block_unref(RAMBlock *block)
     if (refs == 1) {
         ram_list_remove(ms->ram, block);
         notify_removed(ms, block);
+        if (!(block->flags & RAM_FOREIGN)) {
+            ram_list_leave(ms->ram, block); /* mapped, and to be accounted for, until then */
+        }
         rcu_defer(&block->rcu, block_free_deferred);
     }
     memory_system_unlock(ms);

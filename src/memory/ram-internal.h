@@ -53,6 +53,20 @@ void ram_list_insert(RAMList *list, RAMBlock *block);
 void ram_list_remove(RAMList *list, RAMBlock *block);
 /** ram_list_blocks() - a snapshot, largest first; the caller frees the array, no references */
 GPtrArray *ram_list_blocks(RAMList *list);
+
+/** struct RAMLeaving - host addresses of a block that left the list and is not unmapped yet */
+typedef struct RAMLeaving {
+    uint64_t start;
+    uint64_t size;
+} RAMLeaving;
+
+/** ram_list_leave() - @block, no longer listed, waits for its grace period */
+void ram_list_leave(RAMList *list, RAMBlock *block);
+/** ram_list_left() - it is unmapped. Context: callback thread */
+void ram_list_left(RAMList *list, RAMBlock *block);
+/** ram_list_leaving() - a snapshot: RAMLeaving of each that waits. Any thread. g_array_unref() */
+GArray *ram_list_leaving(RAMList *list);
+
 RAMBlock *ram_list_find_named(RAMList *list, const char *idstr);
 RAMBlock *ram_list_find_host(RAMList *list, uintptr_t host);
 RAMBlock *ram_list_find_ram_addr(RAMList *list, ram_addr_t addr);

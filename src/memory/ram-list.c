@@ -2,6 +2,7 @@
 /* The list of RAMBlocks: where blocks go in ram_addr_t space, and lookups without a lock. */
 #include "ram-internal.h"
 
+#include <pthread.h>
 #include <string.h>
 
 /*
@@ -30,6 +31,8 @@ typedef struct NotifierTable {
 struct RAMList {
     _Atomic(RAMTable *) table;
     _Atomic(NotifierTable *) notifiers;
+    pthread_mutex_t leaving_lock; /* guards the next; a leaf */
+    GPtrArray *leaving;           /* RAMBlock *, not owned: mapped until their grace period is over */
 };
 
 bool find_ram_offset(const RAMExtent *taken, size_t n_taken, uint64_t size, uint64_t align,
@@ -147,6 +150,8 @@ RAMList *ram_list_new(void)
 
     atomic_init(&list->table, table_alloc(0));
     atomic_init(&list->notifiers, g_new0(NotifierTable, 1));
+    pthread_mutex_init(&list->leaving_lock, NULL);
+    list->leaving = g_ptr_array_new();
     return list;
 }
 
@@ -156,8 +161,11 @@ void ram_list_free(RAMList *list)
         return;
     }
     g_assert(rcu_dereference_ptr(&list->table)->n == 0);
+    g_assert(list->leaving->len == 0);
     g_free(rcu_dereference_ptr(&list->table));
     g_free(rcu_dereference_ptr(&list->notifiers));
+    g_ptr_array_unref(list->leaving);
+    pthread_mutex_destroy(&list->leaving_lock);
     g_free(list);
 }
 
@@ -192,6 +200,35 @@ GPtrArray *ram_list_blocks(RAMList *list)
         g_ptr_array_add(blocks, table->by_size[i]);
     }
     return blocks;
+}
+
+void ram_list_leave(RAMList *list, RAMBlock *block)
+{
+    pthread_mutex_lock(&list->leaving_lock);
+    g_ptr_array_add(list->leaving, block);
+    pthread_mutex_unlock(&list->leaving_lock);
+}
+
+void ram_list_left(RAMList *list, RAMBlock *block)
+{
+    pthread_mutex_lock(&list->leaving_lock);
+    g_ptr_array_remove_fast(list->leaving, block);
+    pthread_mutex_unlock(&list->leaving_lock);
+}
+
+GArray *ram_list_leaving(RAMList *list)
+{
+    GArray *ranges = g_array_new(FALSE, FALSE, sizeof(RAMLeaving));
+
+    pthread_mutex_lock(&list->leaving_lock);
+    for (guint i = 0; i < list->leaving->len; i++) {
+        const RAMBlock *block = list->leaving->pdata[i];
+        RAMLeaving range = { (uintptr_t)block->mem.host, block->mem.size };
+
+        g_array_append_val(ranges, range);
+    }
+    pthread_mutex_unlock(&list->leaving_lock);
+    return ranges;
 }
 
 RAMBlock *ram_list_find_named(RAMList *list, const char *idstr)
