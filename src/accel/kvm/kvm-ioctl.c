@@ -87,6 +87,7 @@ static const struct {
     NAME(KVM_SET_DEBUGREGS),
     NAME(KVM_NMI),
     NAME(KVM_INTERRUPT),
+    NAME(KVM_GET_STATS_FD),
 #undef NAME
 };
 

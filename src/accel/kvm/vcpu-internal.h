@@ -47,6 +47,7 @@ typedef struct Vcpu {
     bool thread_started;
     _Atomic int tid;        /* gettid() of the thread; 0 until it has begun */
     VcpuSnapshot *power_on; /* state right after creation */
+    int stats_fd;           /* of kvm-stats.c; -1: nobody has asked yet. Main thread */
     AccessCounters *accesses; /* in which its thread's are counted */
     bool fresh;             /* has not run since creation: reset need not restore it */
     bool stuck;             /* failed or halted for ever: stays out until reset. Under set->lock */

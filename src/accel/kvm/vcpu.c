@@ -93,6 +93,7 @@ static Vcpu *vcpu_alloc(VcpuSet *set, unsigned index)
     vcpu->set = set;
     vcpu->index = index;
     vcpu->fd = -1;
+    vcpu->stats_fd = -1;
     vcpu->settled = true; /* paused, nothing to complete: its thread need not say so */
     return vcpu;
 }
@@ -101,6 +102,9 @@ static void vcpu_destroy(Vcpu *vcpu)
 {
     if (vcpu->run) {
         munmap(vcpu->run, vcpu->set->run_size);
+    }
+    if (vcpu->stats_fd >= 0) {
+        close(vcpu->stats_fd);
     }
     if (vcpu->fd >= 0) {
         close(vcpu->fd);

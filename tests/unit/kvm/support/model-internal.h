@@ -56,6 +56,9 @@ struct ModelVm {
     void *translate_opaque;
 };
 
+/* model-kvm.c; the model's lock is held */
+int model_get_stats_fd(void);
+
 /* model-vm.c; the model's lock is held */
 ModelVm *model_vm_new(int fd);
 void model_vm_free(ModelVm *vm);

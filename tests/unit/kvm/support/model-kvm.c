@@ -63,6 +63,7 @@ static struct {
     int api_version;
     unsigned phys_bits;
     struct kvm_cpuid2 *cpuid; /* NULL: the default */
+    GByteArray *stats;        /* NULL: no binary statistics */
     int create_vm_error;
     unsigned long fault_at; /* 0: none */
     unsigned long fault_count;
@@ -108,6 +109,7 @@ void model_kvm_reset(void)
     model.api_version = 12;
     model.phys_bits = 46;
     g_clear_pointer(&model.cpuid, g_free);
+    g_clear_pointer(&model.stats, g_byte_array_unref);
     model.create_vm_error = 0;
     model.fault_at = 0;
     model.fault_request = 0;
@@ -188,6 +190,30 @@ static int get_supported_cpuid(struct kvm_cpuid2 *ret_cpuid)
     }
     memcpy(ret_cpuid, have, sizeof(*have) + have->nent * sizeof(have->entries[0]));
     return 0;
+}
+
+void model_kvm_set_stats(const void *bytes, size_t len)
+{
+    model_lock();
+    g_clear_pointer(&model.stats, g_byte_array_unref);
+    if (bytes) {
+        model.stats = g_byte_array_append(g_byte_array_new(), bytes, (guint)len);
+    }
+    model_unlock();
+}
+
+int model_get_stats_fd(void)
+{
+    int fd;
+
+    if (!model.stats) {
+        return -ENOTTY;
+    }
+    fd = memfd_create("kvm-stats", MFD_CLOEXEC);
+    if (fd < 0 || write(fd, model.stats->data, model.stats->len) != (ssize_t)model.stats->len) {
+        return -ENOMEM;
+    }
+    return fd;
 }
 
 void model_kvm_fail_create_vm(int err)

@@ -192,6 +192,8 @@ int model_vcpu_ioctl(ModelVcpu *vcpu, unsigned long req, void *arg)
         return transfer_msrs(vcpu, arg, req == KVM_SET_MSRS);
     case KVM_TRANSLATE:
         return translate(arg);
+    case KVM_GET_STATS_FD:
+        return model_get_stats_fd();
     case KVM_KVMCLOCK_CTRL:
     case KVM_NMI:
     case KVM_ENABLE_CAP:

@@ -244,6 +244,8 @@ int model_vm_ioctl(ModelVm *vm, unsigned long req, void *arg)
         return signal_msi(vm, arg);
     case KVM_ENABLE_CAP:
         return enable_cap(vm, arg);
+    case KVM_GET_STATS_FD:
+        return model_get_stats_fd();
     case KVM_SET_TSS_ADDR:
     case KVM_SET_IDENTITY_MAP_ADDR:
         return set_addresses(vm, req, arg);
