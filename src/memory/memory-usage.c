@@ -288,6 +288,8 @@ static void tell_nothing(MemoryUsage *usage)
     usage->mappings = 0;
 }
 
+#define NOT_ASKED "not asked for: for this the kernel goes through the page tables"
+
 static void read_mappings(MemoryUsage *usage, const BlockList *list, const char *root)
 {
     g_autoptr(GArray) extents = extents_of(list);
@@ -339,18 +341,26 @@ static void take_counts(MemoryUsage *usage, const char *text, const GError *erro
     }
     usage->rss = count_from(text, "VmRSS", &usage->no_counts);
     usage->hugetlb = count_from(text, "HugetlbPages", &usage->no_counts);
+    usage->rss_anon = count_from(text, "RssAnon", &usage->no_counts);
+    usage->rss_file = count_from(text, "RssFile", &usage->no_counts);
+    usage->rss_shmem = count_from(text, "RssShmem", &usage->no_counts);
     usage->swap = count_from(text, "VmSwap", &usage->no_counts);
     usage->page_tables = count_from(text, "VmPTE", &usage->no_counts);
 }
 
 /* First once for nothing: what reading takes of the heap is there then, when it is counted. */
-static void read_kernel(MemoryUsage *usage, const BlockList *list, const char *root)
+static void read_kernel(MemoryUsage *usage, const BlockList *list, const char *root, bool mappings)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *text = proc_file_read(root, STATUS, NULL);
 
     g_clear_pointer(&text, g_free);
-    read_mappings(usage, list, root);
+    if (mappings) {
+        read_mappings(usage, list, root);
+    } else {
+        usage->no_mappings = g_strdup(NOT_ASKED);
+        tell_nothing(usage);
+    }
     text = proc_file_read(root, STATUS, &error);
     take_counts(usage, text, error);
 }
@@ -374,14 +384,14 @@ static void read_merged(MemoryUsage *usage, const char *root)
     }
 }
 
-MemoryUsage *memory_usage_read(MemorySystem *ms, const char *root)
+MemoryUsage *memory_usage_read(MemorySystem *ms, const char *root, bool mappings)
 {
     MemoryUsage *usage = g_new0(MemoryUsage, 1);
     BlockList list = list_blocks(ms);
 
     usage->blocks = list.usages;
     ask_files(&list);
-    read_kernel(usage, &list, root);
+    read_kernel(usage, &list, root, mappings);
     read_merged(usage, root);
     add_up(usage);
     g_ptr_array_unref(list.blocks);

@@ -179,7 +179,7 @@ static void test_memory_usage_read_sorts_mappings(void **state)
     root_file(&root, "status", "VmRSS:\t2780 kB\nVmPTE:\t88 kB\nVmSwap:\t68 kB\n"
                                "HugetlbPages:\t6144 kB\n");
     root_file(&root, "ksm_merging_pages", "5\n");
-    usage = memory_usage_read(*state, root.path);
+    usage = memory_usage_read(*state, root.path, true);
     assert_null(usage->no_mappings);
     assert_int_equal(usage->mappings, 14);
     u = find(usage, "pc.ram");
@@ -226,8 +226,9 @@ static void test_memory_usage_read_old_kernel(void **state)
         "Rss: 8 kB\nShared_Clean: 0 kB\nShared_Dirty: 0 kB\nAnonymous: 8 kB\n"
         "AnonHugePages: 0 kB\nSwap: 0 kB\n");
     root_file(&root, "smaps", smaps->str);
-    root_file(&root, "status", "VmRSS:\t12 kB\nVmSwap:\t0 kB\nHugetlbPages:\t0 kB\n");
-    usage = memory_usage_read(*state, root.path);
+    root_file(&root, "status", "VmRSS:\t12 kB\nRssAnon:\t8 kB\nRssFile:\t4 kB\nRssShmem:\t0 kB\n"
+                               "VmSwap:\t0 kB\nHugetlbPages:\t0 kB\n");
+    usage = memory_usage_read(*state, root.path, true);
     check_amounts(&usage->guest, AMOUNTS(.resident = KB(8), .anonymous = KB(8),
                                          .merged = MEMORY_UNTOLD));
     check_amounts(&usage->vmm, AMOUNTS(.resident = KB(4), .shared = KB(4),
@@ -242,7 +243,7 @@ static void test_memory_usage_read_old_kernel(void **state)
 
 static void check_tells_nothing(MemorySystem *ms, const Root *root, const char *why)
 {
-    g_autoptr(MemoryUsage) usage = memory_usage_read(ms, root->path);
+    g_autoptr(MemoryUsage) usage = memory_usage_read(ms, root->path, true);
 
     assert_non_null(strstr(usage->no_mappings, why));
     assert_true(usage->guest.resident == MEMORY_UNTOLD);
@@ -269,7 +270,7 @@ static void test_memory_usage_read_says_what_it_cannot_read(void **state)
 
 static uint64_t resident(MemorySystem *ms, const char *name)
 {
-    g_autoptr(MemoryUsage) usage = memory_usage_read(ms, NULL);
+    g_autoptr(MemoryUsage) usage = memory_usage_read(ms, NULL, true);
 
     assert_null(usage->no_mappings);
     return find(usage, name)->amounts.resident;
@@ -304,7 +305,7 @@ static void test_memory_usage_read_touched_pages(void **state)
     g_autoptr(MemoryUsage) usage = NULL;
 
     check_touched(*state, block);
-    usage = memory_usage_read(*state, NULL);
+    usage = memory_usage_read(*state, NULL, true);
     assert_int_equal(find(usage, "ram")->amounts.anonymous, 6 * 4096);
     assert_true(find(usage, "ram")->no_huge);
     ram_block_unref(block);
@@ -318,7 +319,7 @@ static void test_memory_usage_read_touched_pages_of_a_file(void **state)
     check_touched(*state, block);
     /* The page tables can be emptied; what the file holds stays. */
     assert_int_equal(madvise(ram_block_host(block), 8 * MIB, MADV_DONTNEED), 0);
-    usage = memory_usage_read(*state, NULL);
+    usage = memory_usage_read(*state, NULL, true);
     assert_int_equal(find(usage, "ram")->amounts.resident, 0);
     assert_int_equal(find(usage, "ram")->file_bytes, 6 * 4096);
     ram_block_unref(block);
@@ -337,7 +338,7 @@ static void test_memory_usage_read_shared_pages(void **state)
     touch(block, (const unsigned[]){ 0, 1, 2 }, 3);
     again[0] = 1;
     again[4096] = 1;
-    usage = memory_usage_read(*state, NULL);
+    usage = memory_usage_read(*state, NULL, true);
     assert_int_equal(find(usage, "ram")->amounts.resident, 3 * 4096);
     assert_int_equal(find(usage, "ram")->amounts.shared, 2 * 4096);
     munmap((void *)again, 8192);
@@ -355,7 +356,7 @@ static void test_memory_usage_read_resizable(void **state)
     touch(block, (const unsigned[]){ 0, 255 }, 2);
     assert_true(ram_block_resize(block, 2 * MIB, NULL));
     touch(block, (const unsigned[]){ 256, 511 }, 2);
-    usage = memory_usage_read(*state, NULL);
+    usage = memory_usage_read(*state, NULL, true);
     assert_int_equal(find(usage, "ram")->amounts.resident, 4 * 4096);
     assert_int_equal(find(usage, "ram")->size, 2 * MIB);
     ram_block_unref(block);
@@ -365,7 +366,7 @@ static void test_memory_usage_read_foreign(void **state)
 {
     g_autofree uint8_t *bytes = g_malloc0(8192);
     RAMBlock *block = ram_block_new_from_ptr(*state, "foreign", 8192, bytes, NULL);
-    g_autoptr(MemoryUsage) usage = memory_usage_read(*state, NULL);
+    g_autoptr(MemoryUsage) usage = memory_usage_read(*state, NULL, true);
 
     assert_non_null(block);
     assert_true(find(usage, "foreign")->foreign);
@@ -383,20 +384,20 @@ static void test_memory_usage_read_leaving(void **state)
     ram_block_avoid_huge_pages(block, 0, 8 * MIB);
     touch(block, (const unsigned[]){ 0, 1, 2, 3, 4 }, 5);
     ram_block_release_name(block);
-    usage = memory_usage_read(*state, NULL);
+    usage = memory_usage_read(*state, NULL, true);
     assert_true(find(usage, "ram")->leaving);
     assert_int_equal(usage->guest.resident, 5 * 4096);
     memory_usage_free(usage);
     rcu_read_section_enter();
     ram_block_unref(block);
-    usage = memory_usage_read(*state, NULL);
+    usage = memory_usage_read(*state, NULL, true);
     assert_int_equal(usage->blocks->len, 0);
     assert_int_equal(usage->leaving.resident, 5 * 4096);
     assert_int_equal(usage->guest.resident, 5 * 4096);
     memory_usage_free(usage);
     rcu_read_section_leave();
     rcu_drain();
-    usage = memory_usage_read(*state, NULL);
+    usage = memory_usage_read(*state, NULL, true);
     assert_int_equal(usage->guest.resident, 0);
     memory_usage_free(usage);
 }

@@ -84,8 +84,9 @@ const char *memory_part_name(MemoryPart part); /* "code", "thread-stacks", ... *
  * @no_mappings: why the amounts of all these are untold, or NULL
  * @mappings: how many there are
  * @rss, @hugetlb, @swap: the kernel's own counts for the process: VmRSS, HugetlbPages, VmSwap
+ * @rss_anon, @rss_file, @rss_shmem: what @rss is the sum of: RssAnon, RssFile, RssShmem
  * @page_tables: VmPTE: the process's page tables
- * @no_counts: why one of these four is untold, or NULL
+ * @no_counts: why one of these seven is untold, or NULL
  * @merged: pages of the whole process that KSM has merged (ksm_merging_pages); @no_merged: why untold
  */
 typedef struct MemoryUsage {
@@ -97,6 +98,9 @@ typedef struct MemoryUsage {
     char *no_mappings;
     unsigned mappings;
     uint64_t rss;
+    uint64_t rss_anon;
+    uint64_t rss_file;
+    uint64_t rss_shmem;
     uint64_t hugetlb;
     uint64_t swap;
     uint64_t page_tables;
@@ -108,6 +112,8 @@ typedef struct MemoryUsage {
 /**
  * memory_usage_read() - asks the kernel
  * @root: folder in front of /proc; NULL: the host's own
+ * @mappings: false: only what the kernel has counted anyway, at a cost that does not grow with the
+ *      memory; the amounts of blocks and parts are untold then, but for file_bytes
  *
  * Every byte that is resident is counted once: in a block, or in a part. While the guest runs the
  * mappings are not read in one instant, and the kernel's own counts a moment later. Whatever cannot
@@ -116,7 +122,7 @@ typedef struct MemoryUsage {
  * Cost: the kernel walks the page tables of what is resident (docs/accounting.md). Context: any
  * thread; takes the machine lock for the list of blocks, and does not hold it while it reads.
  */
-MemoryUsage *memory_usage_read(MemorySystem *ms, const char *root);
+MemoryUsage *memory_usage_read(MemorySystem *ms, const char *root, bool mappings);
 void memory_usage_free(MemoryUsage *usage); /* NULL is allowed */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MemoryUsage, memory_usage_free)
 
