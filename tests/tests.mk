@@ -196,7 +196,8 @@ $B/tests/bench/bench-device-add-user: $(BENCH_MODEL)
 
 # Machines on the model KVM as it is.
 BENCH_MACHINE       := $(filter-out %-fixture.o,$(KVM_SUPPORT)) $B/tests/bench/model/model-machine.o
-BENCH_MACHINE_TESTS := $B/tests/bench/bench-terabyte $B/tests/bench/bench-slot-ioctls
+BENCH_MACHINE_TESTS := $B/tests/bench/bench-terabyte $B/tests/bench/bench-slot-ioctls \
+                       $B/tests/bench/bench-info-memory
 $(BENCH_MACHINE_TESTS): private LDFLAGS_ALL += $(KVM_WRAP)
 $(BENCH_MACHINE_TESTS): private BENCH_SUPPORT += $(BENCH_MACHINE)
 $(BENCH_MACHINE_TESTS): $(BENCH_MACHINE)
