@@ -185,6 +185,22 @@ $(BENCH_TESTS): $B/%: $B/%.o $(BENCH_SUPPORT) $(LIB_OBJS) $B/flags
 # Without the kernel: these answer the ioctls themselves.
 $B/tests/bench/bench-run-loop $B/tests/bench/bench-commit: private LDFLAGS_ALL += $(KVM_WRAP)
 
+# The same with a run loop that never looks whether it is traced: what is left over is the cost of that.
+UNTRACED := $B/tests/bench/untraced
+$(UNTRACED)/vcpu-run.o: src/accel/kvm/vcpu-run.c $B/flags
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -DTESSERA_UNTRACED -MMD -MP -c -o $@ $<
+
+$(UNTRACED)/bench-run-loop: $B/tests/bench/bench-run-loop.o $(BENCH_SUPPORT) $(UNTRACED)/vcpu-run.o $(LIB_OBJS) $B/flags
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) $(KVM_WRAP) -o $@ $(filter-out %/accel/kvm/vcpu-run.o,$(filter %.o,$^)) $(PKG_LIBS)
+
+# tests/unit/test-trace-cost.sh compares the two.
+ifeq ($(SAN)$(filter 1,$(COV))$(filter 1,$(DEBUG)),)
+unit: $B/tests/bench/bench-run-loop $(UNTRACED)/bench-run-loop
+endif
+
 # A machine on the model KVM; the benchmark stands between it and the model, and stamps.
 BENCH_MODEL := $(filter-out %/model-kvm.o %-fixture.o,$(KVM_SUPPORT)) $B/tests/bench/model-kvm.o
 $B/tests/bench/model-kvm.o: $B/tests/unit/kvm/support/model-kvm.o
@@ -241,7 +257,7 @@ $(BENCH_INIT): $B/%: %.c $B/flags
 	$(Q)$(CC) -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -static -o $@ $<
 
 .PHONY: bench-programs
-bench-programs: $(BENCH_TESTS) $(BENCH_STAMPED) $(PROGRAM) payloads $(BENCH_PAYLOADS) $(BENCH_BARE) $(BENCH_RIG) $(BENCH_INIT)
+bench-programs: $(BENCH_TESTS) $(UNTRACED)/bench-run-loop $(BENCH_STAMPED) $(PROGRAM) payloads $(BENCH_PAYLOADS) $(BENCH_BARE) $(BENCH_RIG) $(BENCH_INIT)
 
 .PHONY: bench-run
 bench-run: bench-programs

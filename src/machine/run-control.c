@@ -12,6 +12,7 @@
 #include "tessera/util/error.h"
 #include "tessera/util/log.h"
 #include "tessera/util/rcu.h"
+#include "tessera/util/trace.h"
 
 const char *run_state_name(RunState state)
 {
@@ -130,6 +131,22 @@ static void enter_state(Machine *machine, RunState state)
 {
     machine->run.state = state;
     log_item(LOG_RESET, "machine is %s", run_state_name(state));
+    trace_event(machine_state, .state = run_state_name(state));
+}
+
+/* Why a machine is reset. */
+static const char *cause_text(MachineCause cause)
+{
+    switch (cause) {
+    case MACHINE_CAUSE_GUEST_RESET:
+        return "the guest asked for it";
+    case MACHINE_CAUSE_TRIPLE_FAULT:
+        return "triple fault";
+    case MACHINE_CAUSE_HOST:
+        return "asked for from outside";
+    default:
+        return "other";
+    }
 }
 
 static bool is_guests(MachineCause cause)
@@ -228,10 +245,15 @@ void machine_set_watched(Machine *machine, bool watched)
     machine->run.watched = watched;
 }
 
-static bool reset_everything(Machine *machine, GError **error)
+static bool reset_everything(Machine *machine, MachineCause cause, GError **error)
 {
-    return kvm_reset_irqchip(machine->kvm, error) && pc_reset(machine->pc, error) &&
-           vcpu_set_reset(machine->vcpus, pc_entry(machine->pc), error);
+    bool ok;
+
+    trace_event(machine_reset_begin, .cause = cause_text(cause));
+    ok = kvm_reset_irqchip(machine->kvm, error) && pc_reset(machine->pc, error) &&
+         vcpu_set_reset(machine->vcpus, pc_entry(machine->pc), error);
+    trace_event(machine_reset_end, .ok = ok);
+    return ok;
 }
 
 static void reset(Machine *machine, MachineCause cause)
@@ -245,7 +267,7 @@ static void reset(Machine *machine, MachineCause cause)
         return;
     }
     hold_time(machine);
-    if (!reset_everything(machine, &error)) {
+    if (!reset_everything(machine, cause, &error)) {
         fprintf(stderr, "tessera: reset failed: %s\n", error->message);
         fail(machine);
         return;
@@ -289,14 +311,9 @@ static bool serve_late_requests(Machine *machine)
 
 static void serve_reset(Machine *machine)
 {
-    static const char *const causes[] = {
-        [MACHINE_CAUSE_GUEST_RESET] = "the guest asked for it",
-        [MACHINE_CAUSE_TRIPLE_FAULT] = "triple fault",
-        [MACHINE_CAUSE_HOST] = "asked for from outside",
-    };
     unsigned cause = atomic_load(&machine->run.reset_cause);
 
-    log_item(LOG_RESET, "reset: %s", causes[cause] ? causes[cause] : "other");
+    log_item(LOG_RESET, "reset: %s", cause_text(cause));
     if (serve_late_requests(machine)) {
         return;
     }

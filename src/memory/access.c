@@ -3,6 +3,7 @@
 #include "tessera/memory/address-space.h"
 
 #include "access-internal.h"
+#include "tessera/util/trace.h"
 
 _Thread_local RecentSection recent_sections[RECENT_VIEWS] __attribute__((aligned(64)));
 
@@ -334,6 +335,28 @@ static uint64_t check_write_step(Access *a, hwaddr addr, uint8_t *buf, uint64_t 
     return check_step(a, addr, len, true);
 }
 
+/* The tile is looked up a second time for it: the path without a trace has no part in this. */
+static void trace_dispatch(const Access *a, hwaddr addr, uint64_t len, bool is_write)
+{
+    const DispatchSection *s = memory_access_lookup(a->view, addr);
+
+    trace_event(memory_dispatch, .region = s->mr ? s->mr->name : "nothing", .space = a->as->name,
+                .address = addr, .offset = s->mr ? region_offset(s, addr) : addr, .size = len,
+                .write = is_write);
+}
+
+static uint64_t traced_read_step(Access *a, hwaddr addr, uint8_t *buf, uint64_t len)
+{
+    trace_dispatch(a, addr, len, false);
+    return read_step(a, addr, buf, len);
+}
+
+static uint64_t traced_write_step(Access *a, hwaddr addr, uint8_t *buf, uint64_t len)
+{
+    trace_dispatch(a, addr, len, true);
+    return write_step(a, addr, buf, len);
+}
+
 static inline __attribute__((always_inline)) MemTxResult
 access_walk(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, uint8_t *buf, uint64_t len,
             bool single, AccessStep *step)
@@ -349,7 +372,7 @@ access_walk(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, uint8_t *buf, uint6
         len -= n;
         if (G_UNLIKELY(len && addr < n)) {
             /* Nothing lies at 2^64 and above; an access does not come round to address 0. */
-            if (buf && step == read_step) {
+            if (buf && (step == read_step || step == traced_read_step)) {
                 memset(buf, 0xff, len);
             }
             a.result |= MEMTX_DECODE_ERROR;
@@ -378,6 +401,13 @@ MemTxResult address_space_rw(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, vo
 {
     return is_write ? address_space_write(as, addr, attrs, buf, len)
                     : address_space_read(as, addr, attrs, buf, len);
+}
+
+MemTxResult address_space_rw_traced(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, void *buf,
+                                    uint64_t len, bool is_write)
+{
+    return access_walk(as, addr, attrs, buf, len, memory_is_single_access(len),
+                       is_write ? traced_write_step : traced_read_step);
 }
 
 MemTxResult memory_access_buffer(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, void *buf,

@@ -6,6 +6,7 @@
 #include "dirty-internal.h"
 #include "tessera/util/error.h"
 #include "tessera/util/log.h"
+#include "tessera/util/trace.h"
 
 typedef struct Commit {
     MemorySystem *ms;
@@ -193,6 +194,11 @@ static void record(Commit *commit, const char *cause, bool ok)
              " listener calls, %" PRIu64 " ioctls, %" PRIu64 " us%s",
              cause, s->views_rendered, s->ranges_visited, s->radix_nodes_built, s->listener_calls,
              s->ioctls, s->microseconds, ok ? "" : ": undone");
+    trace_event(commit_end, .cause = cause, .ok = ok, .views = s->views_rendered,
+                .ranges = s->ranges_visited, .nodes_built = s->radix_nodes_built,
+                .nodes_shared = s->radix_nodes_shared, .calls = s->listener_calls,
+                .ioctls = s->ioctls, .pauses = s->pauses, .pause_us = s->pause_us,
+                .us = s->microseconds);
 }
 
 bool commit_spaces(MemorySystem *ms, const char *cause, GError **error)
@@ -202,6 +208,7 @@ bool commit_spaces(MemorySystem *ms, const char *cause, GError **error)
     gint64 began = g_get_monotonic_time();
     bool ok;
 
+    trace_event(commit_begin, .cause = cause);
     commit_log_begin(&ms->log);
     collect_updates(&commit);
     render_updates(&commit);

@@ -2,6 +2,8 @@
 /* What happens in the machine, as QMP's events. */
 #include "monitor-internal.h"
 
+#include "tessera/util/trace.h"
+
 static json_t *timestamp(void)
 {
     gint64 now = g_get_real_time();
@@ -24,6 +26,7 @@ void monitor_hub_event(MonitorHub *hub, const char *name, json_t *data)
 {
     json_t *event = monitor_event_new(name, data);
 
+    trace_event(monitor_event, .event = name);
     for (guint i = 0; i < hub->monitors->len; i++) {
         Monitor *mon = hub->monitors->pdata[i];
 

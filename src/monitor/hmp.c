@@ -5,6 +5,7 @@
 #include <string.h>
 #include "tessera/util/error.h"
 #include "tessera/util/suggest.h"
+#include "tessera/util/trace.h"
 #include "tessera/util/version.h"
 
 #define NAME_SHOWN 64 /* of an unknown command: it may be a megabyte of junk */
@@ -115,6 +116,7 @@ static bool run_command(Monitor *mon, const MonitorCommand *cmd, char *const *wo
     json_t *result = NULL;
     bool ok = args != NULL;
 
+    trace_event(monitor_command_begin, .command = cmd->hmp, .monitor = "hmp");
     if (ok && cmd->run_text) {
         ok = cmd->run_text(mon, args, out, error);
     } else if (ok) {
@@ -123,6 +125,8 @@ static bool run_command(Monitor *mon, const MonitorCommand *cmd, char *const *wo
             cmd->print(result, out);
         }
     }
+    trace_event(monitor_command_end, .command = cmd->hmp, .ok = ok,
+                .error = ok || !error ? NULL : (*error)->message);
     json_decref(result);
     json_decref(args);
     return ok;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "tessera/util/error.h"
 #include "tessera/util/rcu.h"
+#include "tessera/util/trace.h"
 
 /*
  * The protocol (QEMU, docs/interop/qmp-spec: greeting, negotiation, commands, events). One JSON
@@ -176,10 +177,13 @@ static void run_checked(Monitor *mon, const MonitorCommand *cmd, json_t *args, j
     g_autoptr(GError) error = NULL;
     json_t *result = NULL;
 
+    trace_event(monitor_command_begin, .command = cmd->qmp, .monitor = "qmp");
     if (!cmd->run(mon, args, &result, &error)) {
+        trace_event(monitor_command_end, .command = cmd->qmp, .error = error->message);
         respond_error(mon, class_of(cmd, error), error->message, id);
         return;
     }
+    trace_event(monitor_command_end, .command = cmd->qmp, .ok = true);
     respond(mon, "return", result ? result : json_object(), id);
 }
 

@@ -40,6 +40,10 @@ MemTxResult address_space_read(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, 
 MemTxResult address_space_write(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf,
                                 uint64_t len);
 
+/** address_space_rw_traced() - the same, with a trace_event(memory_dispatch) for each piece of it */
+MemTxResult address_space_rw_traced(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, void *buf,
+                                    uint64_t len, bool is_write);
+
 /** address_space_write_rom() - a loader's write: goes into ROM too; I/O regions are skipped */
 MemTxResult address_space_write_rom(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                                     const void *buf, uint64_t len);

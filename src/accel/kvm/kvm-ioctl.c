@@ -4,9 +4,17 @@
 
 #include <errno.h>
 #include <sys/ioctl.h>
+#include "tessera/util/trace.h"
+
+static void trace_ioctl(int fd, unsigned long req, int ret, uint64_t began)
+{
+    trace_event(kvm_ioctl, .request = kvm_ioctl_name(req), .fd = fd, .result = ret,
+                .ns = trace_now() - began);
+}
 
 static int kvm_do_ioctl(Kvm *kvm, int fd, unsigned long req, void *arg)
 {
+    uint64_t began = trace_on(kvm_ioctl) ? trace_now() : 0;
     int ret;
 
     do {
@@ -14,7 +22,10 @@ static int kvm_do_ioctl(Kvm *kvm, int fd, unsigned long req, void *arg)
         if (ret < 0) {
             ret = -errno;
         }
-    } while (ret == -EINTR && req != KVM_RUN);
+    } while (ret == -EINTR);
+    if (G_UNLIKELY(began)) {
+        trace_ioctl(fd, req, ret, began);
+    }
     if (G_UNLIKELY(kvm->trace.fn)) {
         kvm->trace.fn(kvm->trace.opaque, fd, req, ret);
     }
@@ -31,9 +42,23 @@ int kvm_vm_ioctl(Kvm *kvm, unsigned long req, void *arg)
     return kvm_do_ioctl(kvm, kvm->vm_fd, req, arg);
 }
 
+/* A signal ends it, and what it is traced by is the vCPU's: vcpu_enter, vcpu_exit. */
+static int kvm_do_run(Kvm *kvm, int fd, void *arg)
+{
+    int ret = ioctl(fd, KVM_RUN, arg);
+
+    if (ret < 0) {
+        ret = -errno;
+    }
+    if (G_UNLIKELY(kvm->trace.fn)) {
+        kvm->trace.fn(kvm->trace.opaque, fd, KVM_RUN, ret);
+    }
+    return ret;
+}
+
 int kvm_vcpu_ioctl(Kvm *kvm, int vcpu_fd, unsigned long req, void *arg)
 {
-    return kvm_do_ioctl(kvm, vcpu_fd, req, arg);
+    return req == KVM_RUN ? kvm_do_run(kvm, vcpu_fd, arg) : kvm_do_ioctl(kvm, vcpu_fd, req, arg);
 }
 
 static const struct {

@@ -7,6 +7,7 @@
 #include "tessera/memory/region.h"
 #include "tessera/util/error.h"
 #include "tessera/util/log.h"
+#include "tessera/util/trace.h"
 
 const char *kvm_slot_region_name(const KvmSlot *slot)
 {
@@ -53,6 +54,8 @@ static int set_region(KvmSlots *s, const KvmSlot *slot, uint32_t flags, uint64_t
     log_item(LOG_SLOT, "slot %u: %s 0x%" PRIx64 " + 0x%" PRIx64 " flags %u: %s", m.slot,
              size ? "set" : "delete", slot->at.gpa, slot->at.size, flags,
              ret < 0 ? g_strerror(-ret) : "done");
+    trace_event(kvm_slot, .slot = slot->id, .address = slot->at.gpa, .size = size, .flags = flags,
+                .host = slot->host, .result = ret, .region = kvm_slot_region_name(slot));
     return ret;
 }
 
@@ -93,6 +96,7 @@ static void park(KvmSlots *s)
     const KvmParkOps *ops = s->kvm->park_ops;
 
     s->parked_at = g_get_monotonic_time();
+    trace_event(kvm_park_begin, .done = s->done->len);
     if (ops) {
         ops->park(s->kvm->park_opaque);
     }
@@ -109,6 +113,7 @@ static void unpark(KvmSlots *s)
         s->stats.park_total_us += s->stats.park_last_us;
         memory_listener_count_pause(&s->listener, s->stats.park_last_us);
     }
+    trace_event(kvm_park_end, .us = (uint64_t)(g_get_monotonic_time() - s->parked_at));
 }
 
 static int do_step(KvmSlots *s, KvmSlotStep *step)

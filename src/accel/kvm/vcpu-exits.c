@@ -2,10 +2,13 @@
 /* What a vCPU does about each reason for which KVM_RUN returns. */
 #include "vcpu-internal.h"
 
+#include <errno.h>
 #include <linux/kvm_para.h>
+#include <string.h>
 #include "kvm-internal.h"
 #include "tessera/memory/address-space.h"
 #include "tessera/util/log.h"
+#include "tessera/util/trace.h"
 
 /* Newer than Debian 12's <linux/kvm.h>. */
 #ifndef KVM_EXIT_NOTIFY
@@ -23,7 +26,20 @@ static const char *result_text(MemTxResult result)
     return result & MEMTX_ROM_WRITE ? "read-only memory" : "the device refuses this access";
 }
 
-static ExitAction exit_io(Vcpu *vcpu)
+/*
+ * What follows is compiled twice, with @traced as a constant: a vCPU that nobody traces runs through
+ * no trace point.
+ */
+#define TRACED_TOO static inline __attribute__((always_inline))
+
+TRACED_TOO MemTxResult access_rw(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, void *data,
+                                 unsigned size, bool is_write, bool traced)
+{
+    return traced ? address_space_rw_traced(as, addr, attrs, data, size, is_write)
+                  : address_space_rw(as, addr, attrs, data, size, is_write);
+}
+
+TRACED_TOO ExitAction do_io(Vcpu *vcpu, bool traced)
 {
     struct kvm_run *run = vcpu->run;
     uint8_t *data = (uint8_t *)run + run->io.data_offset;
@@ -33,8 +49,8 @@ static ExitAction exit_io(Vcpu *vcpu)
     vcpu->completion_due = true;
     for (uint32_t i = 0; i < run->io.count; i++) {
         MemTxAttrs attrs = { .exit = i == 0 };
-        MemTxResult result =
-            address_space_rw(vcpu->set->io, run->io.port, attrs, data, run->io.size, is_write);
+        MemTxResult result = access_rw(vcpu->set->io, run->io.port, attrs, data, run->io.size,
+                                       is_write, traced);
 
         if (result) {
             log_item(LOG_UNIMP, "vCPU %u: %u bytes %s port 0x%x: %s", vcpu->index, run->io.size,
@@ -45,21 +61,31 @@ static ExitAction exit_io(Vcpu *vcpu)
     return EXIT_CONTINUE;
 }
 
-static ExitAction exit_mmio(Vcpu *vcpu)
+static ExitAction exit_io(Vcpu *vcpu)
+{
+    return do_io(vcpu, false);
+}
+
+TRACED_TOO ExitAction do_mmio(Vcpu *vcpu, bool traced)
 {
     struct kvm_run *run = vcpu->run;
     MemTxResult result;
 
     counter_add(&vcpu->counters.mmio, 1);
     vcpu->completion_due = true;
-    result = address_space_rw(vcpu->set->memory, run->mmio.phys_addr, (MemTxAttrs){ .exit = true },
-                              run->mmio.data, run->mmio.len, run->mmio.is_write);
+    result = access_rw(vcpu->set->memory, run->mmio.phys_addr, (MemTxAttrs){ .exit = true },
+                       run->mmio.data, run->mmio.len, run->mmio.is_write, traced);
     if (result) {
         log_item(LOG_UNIMP, "vCPU %u: %u bytes %s 0x%llx: %s", vcpu->index, run->mmio.len,
                  run->mmio.is_write ? "to" : "from", (unsigned long long)run->mmio.phys_addr,
                  result_text(result));
     }
     return EXIT_CONTINUE;
+}
+
+static ExitAction exit_mmio(Vcpu *vcpu)
+{
+    return do_mmio(vcpu, false);
 }
 
 /* Only without an in-kernel local APIC: nothing can wake this vCPU but a reset. */
@@ -203,22 +229,105 @@ static ExitAction exit_unexpected(Vcpu *vcpu, uint32_t reason)
     return vcpu_fail(vcpu, text);
 }
 
-ExitAction vcpu_handle_exit(Vcpu *vcpu)
+static void drain_coalesced(Vcpu *vcpu)
+{
+    uint64_t writes = kvm_coalesced_drain(vcpu->set->kvm, vcpu->set->memory, vcpu->set->io);
+
+    counter_add(&vcpu->counters.coalesced, writes);
+    trace_event(coalesced_drain, .cpu = vcpu->index, .writes = writes);
+}
+
+TRACED_TOO ExitAction handle_exit(Vcpu *vcpu, bool traced)
 {
     uint32_t reason = vcpu->run->exit_reason;
 
     counter_add(&vcpu->counters.exits, 1);
     /* Writes that the kernel queued came before this exit. */
     if (kvm_coalesced_pending(vcpu->set->kvm)) {
-        counter_add(&vcpu->counters.coalesced,
-                    kvm_coalesced_drain(vcpu->set->kvm, vcpu->set->memory, vcpu->set->io));
+        drain_coalesced(vcpu);
     }
     log_item(LOG_EXIT, "vCPU %u: exit %u %s", vcpu->index, reason,
              reason < G_N_ELEMENTS(exits) && exits[reason].name ? exits[reason].name : "?");
     if (reason >= G_N_ELEMENTS(exits) || !exits[reason].handle) {
         return exit_unexpected(vcpu, reason);
     }
+    if (traced && reason == KVM_EXIT_IO) {
+        return do_io(vcpu, true);
+    }
+    if (traced && reason == KVM_EXIT_MMIO) {
+        return do_mmio(vcpu, true);
+    }
     return exits[reason].handle(vcpu);
+}
+
+ExitAction vcpu_handle_exit(Vcpu *vcpu)
+{
+    return handle_exit(vcpu, false);
+}
+
+ExitAction vcpu_handle_exit_traced(Vcpu *vcpu)
+{
+    return handle_exit(vcpu, true);
+}
+
+/* What was written, or 0. */
+static uint64_t written_value(const void *data, unsigned size, bool is_write)
+{
+    uint64_t value = 0;
+
+    if (is_write) {
+        memcpy(&value, data, MIN(size, sizeof(value)));
+    }
+    return value;
+}
+
+static void trace_io(const Vcpu *vcpu)
+{
+    const struct kvm_run *run = vcpu->run;
+    bool is_write = run->io.direction == KVM_EXIT_IO_OUT;
+
+    trace_event(vcpu_exit, .cpu = vcpu->index, .reason = "IO", .address = run->io.port,
+                .size = run->io.size, .count = run->io.count, .write = is_write,
+                .value = written_value((const uint8_t *)run + run->io.data_offset, run->io.size,
+                                       is_write));
+}
+
+static void trace_mmio(const Vcpu *vcpu)
+{
+    const struct kvm_run *run = vcpu->run;
+
+    trace_event(vcpu_exit, .cpu = vcpu->index, .reason = "MMIO", .address = run->mmio.phys_addr,
+                .size = run->mmio.len, .count = 1, .write = run->mmio.is_write,
+                .value = written_value(run->mmio.data, run->mmio.len, run->mmio.is_write));
+}
+
+static void trace_msr(const Vcpu *vcpu, const char *name, bool is_write)
+{
+    const struct kvm_run *run = vcpu->run;
+
+    trace_event(vcpu_exit, .cpu = vcpu->index, .reason = name, .address = run->msr.index,
+                .size = 8, .count = 1, .write = is_write, .value = is_write ? run->msr.data : 0);
+}
+
+void vcpu_trace_exit(const Vcpu *vcpu, int ret)
+{
+    uint32_t reason = vcpu->run->exit_reason;
+
+    if (ret < 0) {
+        trace_event(vcpu_exit, .cpu = vcpu->index,
+                    .reason = ret == -EINTR ? "EINTR" : ret == -EAGAIN ? "EAGAIN" : "error");
+    } else if (reason == KVM_EXIT_IO) {
+        trace_io(vcpu);
+    } else if (reason == KVM_EXIT_MMIO) {
+        trace_mmio(vcpu);
+    } else if (reason == KVM_EXIT_X86_RDMSR || reason == KVM_EXIT_X86_WRMSR) {
+        trace_msr(vcpu, exits[reason].name, reason == KVM_EXIT_X86_WRMSR);
+    } else {
+        trace_event(vcpu_exit, .cpu = vcpu->index,
+                    .reason = reason < G_N_ELEMENTS(exits) && exits[reason].name
+                                  ? exits[reason].name
+                                  : "unknown");
+    }
 }
 
 ExitAction vcpu_fail(Vcpu *vcpu, const char *reason)

@@ -112,6 +112,13 @@ void vcpu_set_unpark(void *opaque);
 /** vcpu_handle_exit() - handles what KVM_RUN returned with. vcpu-exits.c; the vCPU's thread */
 ExitAction vcpu_handle_exit(Vcpu *vcpu);
 
+/**
+ * vcpu_handle_exit_traced() - the same with trace points
+ * vcpu_trace_exit() - what KVM_RUN has returned with, as an event; @ret: its value
+ */
+ExitAction vcpu_handle_exit_traced(Vcpu *vcpu);
+void vcpu_trace_exit(const Vcpu *vcpu, int ret);
+
 /** vcpu_fail() - tells the machine, with @reason and the vCPU's state. Returns EXIT_STUCK */
 ExitAction vcpu_fail(Vcpu *vcpu, const char *reason);
 

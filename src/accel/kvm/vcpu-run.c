@@ -9,6 +9,7 @@
 #include "kvm-internal.h"
 #include "tessera/util/error.h"
 #include "tessera/util/rcu.h"
+#include "tessera/util/trace.h"
 
 #define KICK_SIGNAL SIGUSR1
 
@@ -55,10 +56,18 @@ static void kick(Vcpu *vcpu)
     }
 }
 
-static int run_once(Vcpu *vcpu)
+/* @traced is a constant, here and below: one loop has trace points, and the other none. */
+static inline __attribute__((always_inline)) int run_once(Vcpu *vcpu, bool traced)
 {
-    int ret = kvm_vcpu_ioctl(vcpu->set->kvm, vcpu->fd, KVM_RUN, NULL);
+    int ret;
 
+    if (traced) {
+        trace_event(vcpu_enter, .cpu = vcpu->index);
+    }
+    ret = kvm_vcpu_ioctl(vcpu->set->kvm, vcpu->fd, KVM_RUN, NULL);
+    if (traced) {
+        vcpu_trace_exit(vcpu, ret);
+    }
     leave_guest(vcpu);
     return ret;
 }
@@ -75,16 +84,30 @@ static ExitAction run_failed(Vcpu *vcpu, int errnum)
     return vcpu_fail(vcpu, reason);
 }
 
-static ExitAction after_run(Vcpu *vcpu, int ret)
+static inline __attribute__((always_inline)) ExitAction after_run(Vcpu *vcpu, int ret, bool traced)
 {
     if (ret == 0) {
-        return vcpu_handle_exit(vcpu);
+        return traced ? vcpu_handle_exit_traced(vcpu) : vcpu_handle_exit(vcpu);
     }
     if (ret == -EINTR || ret == -EAGAIN) { /* a kick; or an AP that got its start-up message */
         counter_add(&vcpu->counters.intr, 1);
         return EXIT_CONTINUE;
     }
     return run_failed(vcpu, -ret);
+}
+
+static __attribute__((cold)) ExitAction run_traced(Vcpu *vcpu)
+{
+    return after_run(vcpu, run_once(vcpu, true), true);
+}
+
+/* What a vCPU asks about tracing at each exit: one branch, for all that may happen at it. */
+static inline ExitAction run_and_handle(Vcpu *vcpu)
+{
+    if (trace_exits_on()) {
+        return run_traced(vcpu);
+    }
+    return after_run(vcpu, run_once(vcpu, false), false);
 }
 
 /*
@@ -95,7 +118,6 @@ static ExitAction complete_exit(Vcpu *vcpu)
 {
     while (vcpu->completion_due) {
         ExitAction action;
-        int ret;
 
         vcpu->completion_due = false;
         if (!enter_guest(vcpu, HOLD_SETTLES)) {
@@ -104,8 +126,7 @@ static ExitAction complete_exit(Vcpu *vcpu)
             return EXIT_CONTINUE; /* a park came first: completion waits for its end */
         }
         set_immediate_exit(vcpu, 1);
-        ret = run_once(vcpu);
-        action = after_run(vcpu, ret);
+        action = run_and_handle(vcpu);
         if (action != EXIT_CONTINUE) {
             return action;
         }
@@ -146,7 +167,9 @@ static bool wait_released(Vcpu *vcpu)
             vcpu->settled = true;
             pthread_cond_broadcast(&set->outside);
         }
+        trace_event(vcpu_wait_begin, .cpu = vcpu->index, .hold = hold);
         pthread_cond_wait(&set->released, &set->lock);
+        trace_event(vcpu_wait_end, .cpu = vcpu->index);
     }
     go_on = !(atomic_load(&set->hold) & HOLD_QUIT);
     vcpu->settled = false;
@@ -171,7 +194,7 @@ static void run_loop(Vcpu *vcpu)
             continue;
         }
         vcpu->completion_due = false;
-        if (after_run(vcpu, run_once(vcpu)) == EXIT_STUCK) {
+        if (run_and_handle(vcpu) == EXIT_STUCK) {
             become_stuck(vcpu);
             if (!wait_released(vcpu)) {
                 return;

@@ -4,6 +4,7 @@
 
 #include "tessera/util/error.h"
 #include "tessera/util/log.h"
+#include "tessera/util/trace.h"
 
 const char *dimm_state_name(DimmState state)
 {
@@ -157,6 +158,8 @@ void dimm_set_state(Dimm *dimm, DimmState state, const char *reason)
     }
     log_item(LOG_ACPI, "DIMM '%s' is %s%s%s", dimm_id(dimm), dimm_state_name(state),
              reason ? ": " : "", reason ? dimm->reason : "");
+    trace_event(dimm_state, .id = dimm_id(dimm), .state = dimm_state_name(state),
+                .reason = dimm->reason);
     event.reason = dimm->reason;
     event.kind = MEMORY_EVENT_STATE;
     memory_devices_emit(dimm->md, &event);
@@ -232,6 +235,7 @@ bool memory_devices_request_unplug(MemoryDevices *md, const char *id, GError **e
                     id, dimm_state_name(dimm->state));
         return false;
     }
+    trace_event(dimm_unplug_request, .id = id, .slot = dimm->slot);
     dimm_set_state(dimm, DIMM_REQUESTED, NULL);
     memory_hotplug_request_remove(md->config.registers, dimm->slot);
     return true;

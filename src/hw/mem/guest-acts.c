@@ -4,6 +4,7 @@
 
 #include <glib-unix.h>
 #include "tessera/util/log.h"
+#include "tessera/util/trace.h"
 
 /* On a vCPU thread. */
 
@@ -89,11 +90,13 @@ static void on_eject(void *opaque, unsigned slot)
     if (!dimm) {
         return;
     }
+    trace_event(dimm_eject_begin, .slot = slot);
     if (!dimm_unmap(dimm, "guest eject", &error)) {
         act.eject_error = g_strdup(error->message);
         memory_hotplug_restore(md->config.registers, slot);
         dimm_end_eject(dimm);
     }
+    trace_event(dimm_eject_end, .slot = slot, .ok = !act.eject_error);
     queue_act(md, &act);
 }
 
@@ -101,6 +104,7 @@ static void on_ost(void *opaque, unsigned slot, uint32_t event, uint32_t status)
 {
     GuestAct act = { .slot = slot, .ost_event = event, .ost_status = status };
 
+    trace_event(dimm_ost, .slot = slot, .event = event, .status = status);
     queue_act(opaque, &act);
 }
 

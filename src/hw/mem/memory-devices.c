@@ -8,6 +8,7 @@
 #include "tessera/util/log.h"
 #include "tessera/util/object-class.h"
 #include "tessera/util/suggest.h"
+#include "tessera/util/trace.h"
 
 #define TIMEOUT_DEFAULT_S 60
 
@@ -187,6 +188,7 @@ void dimm_remove(Dimm *dimm, const char *reason)
     };
 
     log_item(LOG_ACPI, "DIMM '%s' is out of slot %u", id, dimm->slot);
+    trace_event(dimm_remove, .id = id, .slot = dimm->slot, .reason = reason);
     delist(dimm);
     dimm_free(dimm);
     event.kind = MEMORY_EVENT_STATE;
@@ -263,6 +265,8 @@ static bool insert(Dimm *dimm, bool hot, GError **error)
     enlist(md, dimm);
     memory_hotplug_insert(md->config.registers, dimm->slot, dimm->addr, dimm->size, dimm->node,
                           hot);
+    trace_event(dimm_plug, .id = dimm_id(dimm), .slot = dimm->slot, .address = dimm->addr,
+                .size = dimm->size, .hot = hot);
     if (hot) {
         guest_tell_soon(md);
     }
