@@ -13,6 +13,7 @@
 #include "tessera/machine/machine.h"
 #include "tessera/monitor/monitor.h"
 #include "tessera/util/log.h"
+#include "tessera/util/trace-control.h"
 
 /*
  * A thread's stack is smaller than a huge page: where the host hands these out without being asked
@@ -112,6 +113,25 @@ static int run(const MachineConfig *config, GError **error)
     return status;
 }
 
+/* A pattern behind a '-' switches off what one before it has switched on. */
+static bool start_trace(const MachineConfig *config, GError **error)
+{
+    if (config->trace_file && !trace_set_file(config->trace_file, error)) {
+        g_prefix_error(error, "-trace: ");
+        return false;
+    }
+    for (guint i = 0; i < config->traces->len; i++) {
+        const char *pattern = config->traces->pdata[i];
+        bool off = pattern[0] == '-';
+
+        if (!trace_set(pattern + off, !off, error)) {
+            g_prefix_error(error, "-trace %s: ", pattern);
+            return false;
+        }
+    }
+    return true;
+}
+
 int main(int argc, char *argv[])
 {
     g_autoptr(MachineConfig) config = NULL;
@@ -126,7 +146,8 @@ int main(int argc, char *argv[])
         if (config->name) {
             prctl(PR_SET_NAME, config->name);
         }
-        if (log_configure(config->log_items, config->log_file, &error)) {
+        if (log_configure(config->log_items, config->log_file, &error) &&
+            start_trace(config, &error)) {
             status = run(config, &error);
         }
         break;
@@ -134,6 +155,7 @@ int main(int argc, char *argv[])
         break;
     }
     terminal_restore();
+    trace_close();
     log_close();
     if (error) {
         fprintf(stderr, "tessera: %s\n", error->message);

@@ -14,6 +14,7 @@ MachineConfig *machine_config_new(void)
     config->serials = g_ptr_array_new_with_free_func(g_free);
     config->monitors = g_ptr_array_new_with_free_func(g_free);
     config->qmps = g_ptr_array_new_with_free_func(g_free);
+    config->traces = g_ptr_array_new_with_free_func(g_free);
     return config;
 }
 
@@ -38,5 +39,7 @@ void machine_config_free(MachineConfig *config)
     g_ptr_array_unref(config->qmps);
     g_free(config->log_items);
     g_free(config->log_file);
+    g_ptr_array_unref(config->traces);
+    g_free(config->trace_file);
     g_free(config);
 }

@@ -8,6 +8,7 @@
 #include "tessera/machine/machine.h"
 #include "tessera/util/error.h"
 #include "tessera/util/log.h"
+#include "tessera/util/trace-control.h"
 #include "tessera/util/version.h"
 
 OptionsResult options_answer(const char *text, GError **error)
@@ -139,6 +140,35 @@ static OptionsResult handle_log(MachineConfig *config, const char *text, GError 
     return OPTIONS_RUN;
 }
 
+static OptionsResult handle_trace(MachineConfig *config, const char *text, GError **error)
+{
+    static const char *const known[] = { "enable", "file", NULL };
+    g_autoptr(Keyval) kv = keyval_parse(text, "enable", error);
+    const char *pattern;
+
+    if (kv && keyval_wants_help(kv)) {
+        g_autofree char *help = trace_help();
+
+        return options_answer(help, error);
+    }
+    if (!kv || !keyval_check_known(kv, "-trace", known, error)) {
+        g_prefix_error(error, kv ? "" : "-trace: ");
+        return OPTIONS_ERROR;
+    }
+    pattern = keyval_get(kv, "enable");
+    if (pattern && !trace_check_pattern(pattern + (pattern[0] == '-'), error)) {
+        g_prefix_error(error, "-trace %s: ", text);
+        return OPTIONS_ERROR;
+    }
+    if (!option_get_text(kv, "-trace", "file", &config->trace_file, error)) {
+        return OPTIONS_ERROR;
+    }
+    if (pattern) {
+        g_ptr_array_add(config->traces, g_strdup(pattern));
+    }
+    return OPTIONS_RUN;
+}
+
 /* Options that scripts pass to switch off what Tessera does not have. */
 static OptionsResult handle_display(MachineConfig *config, const char *text, GError **error)
 {
@@ -233,6 +263,9 @@ const Option options[] = {
       .help = "what to log, on standard error; help: the items; all, none, -ITEM: not that one" },
     { "D", .argument = "FILE", TEXT_AT(log_file),
       .help = "write the log there; %d in it becomes the process id" },
+    { "trace", .argument = "[enable=]PATTERN[,file=FILE]", .handle = handle_trace,
+      .help = "trace events: those whose names match PATTERN, as text on standard error or in FILE, "
+              "or for Perfetto where FILE ends with .json; several are possible; help: the events" },
     { "help", "h", .handle = handle_help, .help = "this text" },
     { "version", .handle = handle_version, .help = "the version" },
 };

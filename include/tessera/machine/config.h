@@ -36,6 +36,9 @@
  * @no_reboot: -no-reboot: a reset ends the program
  * @stopped: -S: vCPUs wait for a `cont`
  * @log_items, @log_file: -d and -D, or NULL
+ * @traces: char *: the patterns of -trace in order, each of which names an event; one with '-' before
+ *      it switches off
+ * @trace_file: -trace file=, the last one; NULL: standard error
  */
 typedef struct MachineConfig {
     char *name;
@@ -65,6 +68,8 @@ typedef struct MachineConfig {
     bool stopped;
     char *log_items;
     char *log_file;
+    GPtrArray *traces;
+    char *trace_file;
 } MachineConfig;
 
 /** machine_config_new() - the defaults */
@@ -86,7 +91,7 @@ typedef enum OptionsResult {
  *
  * Errors name the option, the value, the rule it broke and what would work; an unknown option names
  * the nearest one. An option that takes one value and comes twice: the last counts; -object,
- * -device, -serial, -monitor and -qmp add up, and so do the properties of -machine. Context: main
+ * -device, -serial, -monitor, -qmp and -trace add up, and so do the properties of -machine. Context: main
  * thread; prints nothing but the answers of OPTIONS_DONE.
  */
 OptionsResult options_parse(int argc, char *const argv[], MachineConfig **ret_config,
