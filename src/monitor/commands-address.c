@@ -2,14 +2,12 @@
 /* Commands that follow an address: gva2gpa, gpa2hva, gpa2hpa. */
 #include "command-util-internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <unistd.h>
 #include "tessera/memory/ram-block.h"
 #include "tessera/memory/region.h"
 #include "tessera/memory/section.h"
 #include "tessera/util/error.h"
+#include "tessera/util/host-page.h"
 
 static const MonitorArg addr_args[] = {
     { .name = "addr", .type = MONITOR_ARG_ADDR },
@@ -47,6 +45,7 @@ MONITOR_COMMAND_REGISTER(gva2gpa_command);
 typedef struct HostPlace {
     const char *region;
     const char *host;
+    RAMBlock *block;
 } HostPlace;
 
 static bool find_host(Machine *machine, hwaddr gpa, HostPlace *ret_place, GError **error)
@@ -67,54 +66,28 @@ static bool find_host(Machine *machine, hwaddr gpa, HostPlace *ret_place, GError
         return false;
     }
     ret_place->region = memory_region_name(section.mr);
+    ret_place->block = block;
     ret_place->host = (const char *)ram_block_host(block) + section.offset_within_region +
                       (gpa - section.offset_within_address_space);
     return true;
 }
 
-/* One 64-bit word for each page (Linux, Documentation/admin-guide/mm/pagemap.rst). */
-#define PAGEMAP_PRESENT  (UINT64_C(1) << 63)
-#define PAGEMAP_PFN_MASK ((UINT64_C(1) << 55) - 1)
-
-static bool read_pagemap(const char *host, uint64_t *ret_entry, GError **error)
+static bool host_physical(const HostPlace *place, uint64_t *ret_hpa, GError **error)
 {
-    uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
-    off_t offset = (off_t)((uintptr_t)host / page_size * sizeof(*ret_entry));
-    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    ssize_t n;
+    HostPage page;
 
-    if (fd < 0) {
-        error_set_errno(error, errno, "cannot open /proc/self/pagemap");
-        return false;
+    host_page_look(place->host, ram_block_page_size(place->block), &page);
+    if (page.hpa_known) {
+        *ret_hpa = page.hpa;
+    } else {
+        g_set_error(error, TESSERA_ERROR,
+                    page.state == HOST_PAGE_UNKNOWN   ? TESSERA_ERROR_SYSTEM
+                    : page.state == HOST_PAGE_PRESENT ? TESSERA_ERROR_UNSUPPORTED
+                                                      : TESSERA_ERROR_NOT_FOUND,
+                    "%s", page.why_unknown);
     }
-    n = pread(fd, ret_entry, sizeof(*ret_entry), offset);
-    if (n != (ssize_t)sizeof(*ret_entry)) {
-        error_set_errno(error, n < 0 ? errno : EIO, "cannot read /proc/self/pagemap");
-    }
-    close(fd);
-    return n == (ssize_t)sizeof(*ret_entry);
-}
-
-static bool host_physical(const char *host, uint64_t *ret_hpa, GError **error)
-{
-    uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
-    uint64_t entry = 0;
-
-    if (!read_pagemap(host, &entry, error)) {
-        return false;
-    }
-    if (!(entry & PAGEMAP_PRESENT)) {
-        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_NOT_FOUND,
-                    "the page is not in the host's memory: never touched, or swapped out");
-        return false;
-    }
-    if (!(entry & PAGEMAP_PFN_MASK)) {
-        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_UNSUPPORTED,
-                    "the kernel tells page frame numbers only to processes with CAP_SYS_ADMIN");
-        return false;
-    }
-    *ret_hpa = (entry & PAGEMAP_PFN_MASK) * page_size + (uintptr_t)host % page_size;
-    return true;
+    host_page_clear(&page);
+    return page.hpa_known;
 }
 
 static bool run_gpa2host(Monitor *mon, json_t *args, bool physical, GString *out, GError **error)
@@ -128,7 +101,7 @@ static bool run_gpa2host(Monitor *mon, json_t *args, bool physical, GString *out
 
     memory_system_lock(ms);
     ok = find_host(machine, gpa, &place, error) &&
-         (!physical || host_physical(place.host, &hpa, error));
+         (!physical || host_physical(&place, &hpa, error));
     if (ok && physical) {
         g_string_append_printf(out, "Host physical address for 0x%" PRIx64 " (%s) is 0x%" PRIx64
                                "\n", gpa, place.region, hpa);
