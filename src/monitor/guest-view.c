@@ -2,11 +2,6 @@
 /* Guest memory as a monitor reads it. */
 #include "guest-view-internal.h"
 
-#include <string.h>
-#include "tessera/memory/ram-block.h"
-#include "tessera/memory/region.h"
-#include "tessera/memory/section.h"
-
 #define PAGE_OFFSET_MASK ((uint64_t)GUEST_PAGE_SIZE - 1)
 
 GuestView guest_view(Monitor *mon, bool physical, unsigned cpu)
@@ -34,50 +29,6 @@ bool guest_view_translate(GuestView *view, uint64_t addr, hwaddr *ret_gpa)
     return true;
 }
 
-/* RAM at @gpa and how far it goes on; under the machine lock. NULL: a device, or nothing. */
-static const uint8_t *ram_at(AddressSpace *as, hwaddr gpa, uint64_t *ret_len)
-{
-    MemoryRegionSection section;
-    RAMBlock *block;
-    uint64_t into;
-
-    if (!address_space_find(as, gpa, &section)) {
-        return NULL;
-    }
-    block = memory_region_ram_block(section.mr);
-    if (!block || (memory_region_is_rom_device(section.mr) && !section.romd_mode)) {
-        return NULL;
-    }
-    into = gpa - section.offset_within_address_space;
-    *ret_len = (uint64_t)MIN(section.size - into, (Int128)UINT64_MAX);
-    return (const uint8_t *)ram_block_host(block) + section.offset_within_region + into;
-}
-
-/* @buf NULL: only looks whether it could. */
-static bool read_physical(AddressSpace *as, hwaddr gpa, uint8_t *buf, size_t len)
-{
-    MemorySystem *ms = address_space_system(as);
-    size_t done = 0;
-
-    memory_system_lock(ms);
-    while (done < len) {
-        uint64_t there;
-        const uint8_t *host = ram_at(as, gpa + done, &there);
-        size_t part;
-
-        if (!host) {
-            break;
-        }
-        part = (size_t)MIN(there, len - done);
-        if (buf) {
-            memcpy(buf + done, host, part);
-        }
-        done += part;
-    }
-    memory_system_unlock(ms);
-    return done == len;
-}
-
 static bool walk(GuestView *view, uint64_t addr, uint8_t *buf, uint64_t len)
 {
     while (len > 0) {
@@ -85,7 +36,7 @@ static bool walk(GuestView *view, uint64_t addr, uint8_t *buf, uint64_t len)
         hwaddr gpa;
 
         if (!guest_view_translate(view, addr, &gpa) ||
-            !read_physical(machine_memory(view->machine), gpa, buf, part)) {
+            !address_space_peek(machine_memory(view->machine), gpa, buf, part)) {
             return false;
         }
         addr += part;

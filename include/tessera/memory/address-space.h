@@ -48,6 +48,17 @@ MemTxResult address_space_rw_traced(AddressSpace *as, hwaddr addr, MemTxAttrs at
 MemTxResult address_space_write_rom(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
                                     const void *buf, uint64_t len);
 
+/**
+ * address_space_peek() - reads memory, and never a device, which may change by being read
+ * @buf: NULL: only looks whether it could
+ *
+ * RAM and ROM are memory, and a ROM device while its memory is what the guest reads; a RAM device is
+ * not.
+ * Returns: false as soon as a byte is not memory; @buf is undefined then. Context: any thread, with
+ * or without the machine lock; nothing is counted.
+ */
+bool address_space_peek(AddressSpace *as, hwaddr addr, void *buf, uint64_t len);
+
 /** address_space_access_valid() - would every byte of this access be accepted by its region? */
 bool address_space_access_valid(AddressSpace *as, hwaddr addr, uint64_t len, bool is_write,
                                 MemTxAttrs attrs);

@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include "kvm-internal.h"
 #include "tessera/memory/address-space.h"
-#include "tessera/memory/memory-system.h"
 
 #define CODE_BYTES 16
 
@@ -74,20 +73,10 @@ void vcpu_report_registers(Vcpu *vcpu, GString *out)
 /* One byte that the guest sees at @linear, if it is memory: a look must not disturb a device. */
 static bool peek(Vcpu *vcpu, uint64_t linear, uint8_t *ret_byte)
 {
-    MemorySystem *ms = address_space_system(vcpu->set->memory);
     struct kvm_translation tr = { .linear_address = linear };
-    const uint8_t *host;
 
-    if (kvm_vcpu_ioctl(vcpu->set->kvm, vcpu->fd, KVM_TRANSLATE, &tr) < 0 || !tr.valid) {
-        return false;
-    }
-    memory_system_lock(ms);
-    host = address_space_ram_host(vcpu->set->memory, tr.physical_address, 1);
-    if (host) {
-        *ret_byte = *host;
-    }
-    memory_system_unlock(ms);
-    return host != NULL;
+    return kvm_vcpu_ioctl(vcpu->set->kvm, vcpu->fd, KVM_TRANSLATE, &tr) >= 0 && tr.valid &&
+           address_space_peek(vcpu->set->memory, tr.physical_address, ret_byte, 1);
 }
 
 void vcpu_report_code(Vcpu *vcpu, GString *out)
