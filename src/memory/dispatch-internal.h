@@ -4,6 +4,7 @@
 #define TESSERA_MEMORY_DISPATCH_INTERNAL_H
 
 #include "flatview-internal.h"
+#include "tessera/memory/address-explain.h"
 
 /*
  * PhysPageMap: a radix tree over 4 KiB page frames, 9 bits a level, 6 levels for 64-bit addresses.
@@ -155,6 +156,8 @@ uint64_t dispatch_nodes(const Dispatch *dispatch);
 /** dispatch_memory_bytes() - of nodes, subpages and the sections of the view's tiles; the same */
 size_t dispatch_memory_bytes(const Dispatch *dispatch);
 
+/** dispatch_path() - the way of @addr through the radix, as dispatch_lookup() goes. Machine lock */
+void dispatch_path(const Dispatch *dispatch, hwaddr addr, DispatchPath *ret_path);
 /** dispatch_dump() - appends sections, nodes and subpages to @out. Machine lock: its view stays */
 void dispatch_dump(const Dispatch *dispatch, GString *out);
 

@@ -85,6 +85,9 @@ FlatNode *flat_tree_replace(SectionTable *table, const FlatNode *root, hwaddr fi
  */
 const FlatRange *flat_tree_find_from(const FlatNode *root, hwaddr addr, uint32_t *ret_left);
 
+/** flat_tree_find_before() - the last tile that ends below @addr, or NULL */
+const FlatRange *flat_tree_find_before(const FlatNode *root, hwaddr addr);
+
 size_t flat_tree_bytes(const FlatNode *root);
 /** flat_tree_height() - nodes on the way to a tile; an empty tree: 0 */
 unsigned flat_tree_height(const FlatNode *root);

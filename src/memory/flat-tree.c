@@ -342,33 +342,28 @@ FlatNode *flat_tree_replace(SectionTable *table, const FlatNode *root, hwaddr fi
 
 /* --- Questions --- */
 
-const FlatRange *flat_tree_find_from(const FlatNode *root, hwaddr addr, uint32_t *ret_left)
+/* The first child whose last tile ends at or after @addr; the count if there is none. */
+static uint32_t child_from(const FlatInner *inner, hwaddr addr)
 {
-    const FlatLeaf *leaf;
-    uint32_t lo, hi;
+    uint32_t lo = 0, hi = inner->node.count;
 
-    while (root && root->height > 0) {
-        const FlatInner *inner = as_inner(root);
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
 
-        lo = 0;
-        hi = inner->node.count;
-        while (lo < hi) { /* the first child whose last tile ends at or after @addr */
-            uint32_t mid = lo + (hi - lo) / 2;
-
-            if (inner->children[mid].last < addr) {
-                lo = mid + 1;
-            } else {
-                hi = mid;
-            }
+        if (inner->children[mid].last < addr) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
         }
-        root = lo < inner->node.count ? inner->children[lo].node : NULL;
     }
-    if (!root) {
-        return NULL;
-    }
-    leaf = as_leaf(root);
-    lo = 0;
-    hi = leaf->node.count;
+    return lo;
+}
+
+/* The first tile that ends at or after @addr, the same. */
+static uint32_t range_from(const FlatLeaf *leaf, hwaddr addr)
+{
+    uint32_t lo = 0, hi = leaf->node.count;
+
     while (lo < hi) {
         uint32_t mid = lo + (hi - lo) / 2;
 
@@ -378,13 +373,52 @@ const FlatRange *flat_tree_find_from(const FlatNode *root, hwaddr addr, uint32_t
             hi = mid;
         }
     }
-    if (lo == leaf->node.count) {
+    return lo;
+}
+
+const FlatRange *flat_tree_find_from(const FlatNode *root, hwaddr addr, uint32_t *ret_left)
+{
+    const FlatLeaf *leaf;
+    uint32_t i;
+
+    while (root && root->height > 0) {
+        const FlatInner *inner = as_inner(root);
+
+        i = child_from(inner, addr);
+        root = i < inner->node.count ? inner->children[i].node : NULL;
+    }
+    if (!root) {
+        return NULL;
+    }
+    leaf = as_leaf(root);
+    i = range_from(leaf, addr);
+    if (i == leaf->node.count) {
         return NULL;
     }
     if (ret_left) {
-        *ret_left = leaf->node.count - lo - 1;
+        *ret_left = leaf->node.count - i - 1;
     }
-    return &leaf->ranges[lo];
+    return &leaf->ranges[i];
+}
+
+const FlatRange *flat_tree_find_before(const FlatNode *root, hwaddr addr)
+{
+    const FlatRange *found = NULL;
+    uint32_t i;
+
+    if (!root) {
+        return NULL;
+    }
+    if (root->height == 0) {
+        i = range_from(as_leaf(root), addr);
+        return i > 0 ? &as_leaf(root)->ranges[i - 1] : NULL;
+    }
+    i = child_from(as_inner(root), addr);
+    if (i < root->count) {
+        found = flat_tree_find_before(as_inner(root)->children[i].node, addr);
+    }
+    return !found && i > 0 ? flat_tree_find_before(as_inner(root)->children[i - 1].node, addr)
+                           : found;
 }
 
 unsigned flat_tree_height(const FlatNode *root)

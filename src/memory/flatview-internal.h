@@ -72,6 +72,8 @@ size_t flatview_memory_bytes(const FlatView *view); /* of the ranges, without th
 const FlatRange *flatview_find(const FlatView *view, hwaddr addr);
 /** flatview_find_from() - the first tile that ends at or after @addr, or NULL */
 const FlatRange *flatview_find_from(const FlatView *view, hwaddr addr);
+/** flatview_find_before() - the last tile that ends below @addr, or NULL */
+const FlatRange *flatview_find_before(const FlatView *view, hwaddr addr);
 
 typedef struct FlatViewIter {
     const FlatView *view;

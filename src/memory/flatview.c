@@ -267,6 +267,11 @@ const FlatRange *flatview_find_from(const FlatView *view, hwaddr addr)
     return flat_tree_find_from(view->tiles, addr, NULL);
 }
 
+const FlatRange *flatview_find_before(const FlatView *view, hwaddr addr)
+{
+    return flat_tree_find_before(view->tiles, addr);
+}
+
 const FlatRange *flatview_find(const FlatView *view, hwaddr addr)
 {
     const FlatRange *fr = flatview_find_from(view, addr);

@@ -210,6 +210,11 @@ const char *memory_region_name(const MemoryRegion *mr)
     return mr->name;
 }
 
+Object *memory_region_owner(const MemoryRegion *mr)
+{
+    return mr->owner;
+}
+
 Int128 memory_region_size(const MemoryRegion *mr)
 {
     return mr->size;

@@ -32,9 +32,27 @@ static FlatRange *at(const GArray *ranges, guint i)
     return &g_array_index(ranges, FlatRange, i);
 }
 
+/* Before the first tile and behind each of them: the tile that ended last. */
+static void check_before(const Version *v)
+{
+    hwaddr addr = 0;
+
+    for (guint i = 0; i < v->ranges->len; i++) {
+        const FlatRange *fr = flat_tree_find_before(v->root, addr);
+
+        assert_int_equal(fr != NULL, i > 0);
+        assert_true(!fr || flat_range_equal(fr, at(v->ranges, i - 1)));
+        assert_ptr_equal(flat_tree_find_before(v->root, at(v->ranges, i)->last), fr);
+        addr = at(v->ranges, i)->last + 1;
+    }
+    assert_int_equal(flat_tree_find_before(v->root, addr) != NULL, v->ranges->len > 0);
+}
+
 static void check(const Version *v)
 {
     hwaddr addr = 0;
+
+    check_before(v);
 
     for (guint i = 0; i < v->ranges->len; i++) {
         uint32_t left = 0;

@@ -174,6 +174,7 @@ void memory_region_set_flush_coalesced(MemoryRegion *mr, bool flush);
 /* Questions. Context: any thread that holds a reference; tree questions under the machine lock. */
 
 const char *memory_region_name(const MemoryRegion *mr);
+Object *memory_region_owner(const MemoryRegion *mr); /* NULL: nobody; not a new reference */
 Int128 memory_region_size(const MemoryRegion *mr);
 hwaddr memory_region_addr(const MemoryRegion *mr);
 int memory_region_priority(const MemoryRegion *mr);

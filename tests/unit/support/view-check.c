@@ -43,13 +43,16 @@ static void check_root(AddressSpace *as, const FlatView *view)
 
 /* --- Lookups --- */
 
-static const FlatRange *walk_to(const FlatView *view, hwaddr addr, const FlatRange **ret_from)
+/* Who holds @addr; and the first tile that ends at or after it, and the one before that. */
+static const FlatRange *walk_to(const FlatView *view, hwaddr addr, const FlatRange **ret_from,
+                                const FlatRange **ret_before)
 {
-    const FlatRange *fr;
+    const FlatRange *fr = NULL;
     FlatViewIter it;
 
     flatview_iter_init(&it, view);
     do {
+        *ret_before = fr;
         fr = flatview_iter_next(&it);
     } while (fr && fr->last < addr);
     *ret_from = fr;
@@ -59,10 +62,11 @@ static const FlatRange *walk_to(const FlatView *view, hwaddr addr, const FlatRan
 static void check_addr(const FlatView *view, hwaddr addr)
 {
     const DispatchSection *s = dispatch_lookup(flatview_dispatch(view), addr);
-    const FlatRange *from, *fr = walk_to(view, addr, &from);
+    const FlatRange *from, *before, *fr = walk_to(view, addr, &from, &before);
 
     assert_ptr_equal(flatview_find(view, addr), fr);
     assert_ptr_equal(flatview_find_from(view, addr), from);
+    assert_ptr_equal(flatview_find_before(view, addr), before);
     if (fr) {
         assert_int_equal(s->id, fr->section_id);
         assert_true(s->mr == fr->mr && s->start == fr->start && s->last == fr->last &&
