@@ -207,6 +207,13 @@ unsigned cpu_model_phys_bits(const CpuModel *model)
     return e ? e->eax & 0xff : 36; /* 36: what a processor without that leaf has */
 }
 
+bool cpu_model_gib_pages(const CpuModel *model)
+{
+    struct kvm_cpuid_entry2 *e = cpuid_find(model->table, 0x80000001, 0);
+
+    return e && (e->edx & 1u << 26);
+}
+
 typedef struct FeatureList {
     struct kvm_cpuid2 *table;
     GString *out;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 #include "kvm-internal.h"
+#include "tessera/memory/address-space.h"
 #include "tessera/util/error.h"
 #include "tessera/util/suggest.h"
 
@@ -116,6 +117,39 @@ bool vcpu_set_translate(VcpuSet *set, unsigned cpu, uint64_t gva, hwaddr *ret_gp
     }
     *ret_gpa = tr.physical_address;
     return true;
+}
+
+static bool read_table(void *opaque, uint64_t gpa, void *buf, unsigned len)
+{
+    VcpuSet *set = opaque;
+
+    return address_space_peek(set->memory, gpa, buf, len);
+}
+
+bool vcpu_set_walk(VcpuSet *set, unsigned cpu, uint64_t gva, X86PagingState *ret_state,
+                   X86Walk *ret_walk, GError **error)
+{
+    X86PagingState state;
+    struct kvm_sregs sregs;
+    int ret;
+
+    if (!check_index(set, cpu, error)) {
+        return false;
+    }
+    vcpu_set_look(set);
+    ret = kvm_vcpu_ioctl(set->kvm, set->vcpus[cpu]->fd, KVM_GET_SREGS, &sregs);
+    if (ret >= 0) {
+        state = (X86PagingState){ .cr0 = sregs.cr0, .cr3 = sregs.cr3, .cr4 = sregs.cr4,
+                                  .efer = sregs.efer, .phys_bits = set->phys_bits,
+                                  .gib_pages = set->gib_pages };
+        x86_paging_walk(&state, gva, read_table, set, ret_walk);
+        *ret_state = state;
+    }
+    vcpu_set_end_look(set);
+    if (ret < 0) {
+        error_set_errno(error, -ret, "vCPU %u: KVM_GET_SREGS", cpu);
+    }
+    return ret >= 0;
 }
 
 int vcpu_set_thread_id(VcpuSet *set, unsigned cpu)

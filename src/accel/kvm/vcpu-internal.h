@@ -68,6 +68,8 @@ struct VcpuSet {
     unsigned count;
     Vcpu **vcpus;
     size_t run_size; /* bytes mapped of each vCPU */
+    unsigned phys_bits; /* of the guest's processor; both since vcpu_set_prepare() */
+    bool gib_pages;
 
     /* Read by every vCPU before each KVM_RUN, written seldom. */
     _Alignas(CACHE_LINE) _Atomic unsigned hold;

@@ -212,6 +212,8 @@ bool vcpu_set_start_threads(VcpuSet *set, GError **error)
 
 bool vcpu_set_prepare(VcpuSet *set, const CpuModel *model, GError **error)
 {
+    set->phys_bits = CLAMP(cpu_model_phys_bits(model), 32, 52);
+    set->gib_pages = cpu_model_gib_pages(model);
     for (unsigned i = 0; i < set->count; i++) {
         if (!vcpu_prepare(set->vcpus[i], model, error)) {
             return false;

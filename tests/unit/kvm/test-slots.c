@@ -386,6 +386,62 @@ static void test_slots_attach_late_and_detach(void **state)
     model_kvm_reset();
 }
 
+static bool find_slot(VmFixture *f, hwaddr gpa, KvmSlotInfo *ret_slot)
+{
+    bool found;
+
+    memory_system_lock(f->ms);
+    found = kvm_find_slot(f->kvm, gpa, ret_slot);
+    memory_system_unlock(f->ms);
+    return found;
+}
+
+static void test_find_slot_at_its_edges(void **state)
+{
+    VmFixture *f = *state;
+    KvmSlotInfo slot = { 0 };
+
+    assert_false(find_slot(f, 0, &slot));
+    vm_fixture_put(f, vm_fixture_ram(f, "ram", 2 * PAGE), 0x1000, 0);
+    vm_fixture_put(f, vm_fixture_rom(f, "rom", PAGE), 0x3000, 0);
+    assert_false(find_slot(f, 0xfff, &slot));
+    assert_true(find_slot(f, 0x1000, &slot));
+    assert_true(slot.gpa == 0x1000 && slot.size == 2 * PAGE && !slot.readonly && !slot.dirty_log);
+    assert_string_equal(slot.region, "ram");
+    assert_int_equal((uintptr_t)slot.host, the_slot(f, 0).host);
+    assert_true(find_slot(f, 0x2fff, &slot));
+    assert_string_equal(slot.region, "ram");
+    assert_true(find_slot(f, 0x3000, &slot));
+    assert_true(slot.readonly);
+    assert_int_equal(slot.id, the_slot(f, 1).id);
+    assert_false(find_slot(f, 0x4000, &slot));
+    assert_false(find_slot(f, UINT64_MAX, &slot));
+}
+
+static void test_slot_largest_page(void **state)
+{
+    const char *host = (const char *)(uintptr_t)(64 * GIB);
+    KvmSlotInfo slot = { .gpa = 4 * GIB - 4 * MIB, .size = 3 * GIB,
+                         .host = host + 4 * GIB - 4 * MIB };
+
+    assert_int_equal(kvm_slot_largest_page(&slot, 4 * GIB - 1), 2 * MIB);
+    assert_int_equal(kvm_slot_largest_page(&slot, 4 * GIB), GIB);
+    assert_int_equal(kvm_slot_largest_page(&slot, 6 * GIB - 1), GIB);
+    assert_int_equal(kvm_slot_largest_page(&slot, 6 * GIB), 2 * MIB); /* the end is cut */
+    slot.host += 2 * MIB;
+    assert_int_equal(kvm_slot_largest_page(&slot, 5 * GIB), 2 * MIB);
+    slot.host += PAGE;
+    assert_int_equal(kvm_slot_largest_page(&slot, 5 * GIB), PAGE);
+    slot.host -= PAGE;
+    slot.dirty_log = true;
+    assert_int_equal(kvm_slot_largest_page(&slot, 5 * GIB), PAGE);
+    slot = (KvmSlotInfo){ .gpa = PAGE, .size = 4 * MIB - PAGE, .host = host + PAGE };
+    assert_int_equal(kvm_slot_largest_page(&slot, 2 * MIB - 1), PAGE);
+    assert_int_equal(kvm_slot_largest_page(&slot, 2 * MIB), 2 * MIB);
+    slot.size -= PAGE;
+    assert_int_equal(kvm_slot_largest_page(&slot, 2 * MIB), PAGE);
+}
+
 static void test_slots_dump(void **state)
 {
     VmFixture *f = *state;
@@ -642,6 +698,8 @@ int main(void)
         WITH_VM(test_slots_one_of_several_tiles_changes),
         WITH_VM(test_slots_ids_are_used_again),
         cmocka_unit_test(test_slots_attach_late_and_detach),
+        WITH_VM(test_find_slot_at_its_edges),
+        cmocka_unit_test(test_slot_largest_page),
         WITH_VM(test_slots_dump),
         cmocka_unit_test(test_slots_random_edits),
         cmocka_unit_test(test_slots_random_edits_with_few_slots),

@@ -242,6 +242,51 @@ static void test_show_registers_of_a_vcpu_that_is_not(void **state)
     assert_int_equal(gpa, 0x1234);
 }
 
+/* The tables at CODE_BASE: one entry a level, each in a page of its own. */
+static void test_walk_reads_registers_and_memory(void **state)
+{
+    struct kvm_sregs sregs = { .cr0 = 0x80000011, .cr3 = CODE_BASE, .cr4 = 0x20, .efer = 0x500 };
+    struct kvm_sregs off = { .cr0 = 0x11 };
+    VcpuFixture *f = *state;
+    g_autoptr(GError) error = NULL;
+    X86PagingState paging;
+    X86Walk walk;
+
+    vcpu_fixture_make(f, 2);
+    vcpu_fixture_reset(f);
+    kvm_vcpu_ioctl(f->base->kvm, vcpu_fixture_fd(f, 0), KVM_SET_SREGS, &off);
+    kvm_vcpu_ioctl(f->base->kvm, vcpu_fixture_fd(f, 1), KVM_SET_SREGS, &sregs);
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t entry = (i < 3 ? CODE_BASE + (i + 1) * 0x1000 : 0x7654000) | 0x67;
+
+        memcpy(f->code + i * 0x1000 + 8 * i, &entry, 8);
+    }
+    assert_true(vcpu_set_walk(f->set, 1, (1ULL << 30) | (2ULL << 21) | 0x3123, &paging, &walk, NULL));
+    assert_int_equal(walk.result, X86_WALK_MAPPED);
+    assert_int_equal(walk.gpa, 0x7654123);
+    assert_int_equal(paging.cr3, CODE_BASE);
+    assert_int_equal(paging.phys_bits, cpu_model_phys_bits(f->model));
+    assert_true(paging.gib_pages && cpu_model_gib_pages(f->model));
+    assert_true(vcpu_set_walk(f->set, 0, 0x123, &paging, &walk, NULL));
+    assert_int_equal(walk.mode, X86_PAGING_OFF);
+    assert_false(vcpu_set_walk(f->set, 2, 0, &paging, &walk, &error));
+    assert_says(error->message, "0 to 1");
+    g_clear_error(&error);
+    vcpu_set_resume(f->set);
+    for (unsigned i = 0; i < 100; i++) { /* of a running one, too */
+        assert_true(vcpu_set_walk(f->set, i % 2, 1 << 30, &paging, &walk, NULL));
+        assert_int_equal(walk.result, i % 2 ? X86_WALK_NOT_PRESENT : X86_WALK_MAPPED);
+    }
+    vcpu_set_pause(f->set);
+    model_kvm_fail_request(KVM_GET_SREGS);
+    model_kvm_fail_nth(1, EIO, true);
+    assert_false(vcpu_set_walk(f->set, 0, 0, &paging, &walk, &error));
+    assert_says(error->message, "KVM_GET_SREGS");
+    model_kvm_no_faults();
+    model_kvm_fail_request(0);
+    assert_int_equal(model_vm_rude_calls(f->vm), 0);
+}
+
 /* Each question that the kernel can refuse: an error that names it, nothing shown. */
 static void test_show_registers_each_question_refused(void **state)
 {
@@ -395,6 +440,7 @@ int main(void)
         TEST(test_failed_without_registers_tells_the_reason),
         TEST(test_failed_shows_code_up_to_its_end),
         TEST(test_show_registers_of_a_vcpu_that_is_not),
+        TEST(test_walk_reads_registers_and_memory),
         TEST(test_show_registers_each_question_refused),
         TEST(test_get_register_refused),
         TEST(test_show_registers_kinds_of_segments),

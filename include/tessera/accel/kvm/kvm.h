@@ -4,6 +4,7 @@
 #define TESSERA_ACCEL_KVM_KVM_H
 
 #include <glib.h>
+#include <stdbool.h>
 #include "tessera/memory/types.h"
 
 typedef struct Kvm Kvm;
@@ -92,7 +93,9 @@ void kvm_resume_clock(Kvm *kvm);
 /** struct KvmSlotInfo - one memory slot that the kernel has now */
 typedef struct KvmSlotInfo {
     uint32_t id;
-    uint32_t flags; /* KVM_MEM_* */
+    uint32_t flags; /* KVM_MEM_*: what the two below say */
+    bool readonly;
+    bool dirty_log; /* the kernel notes which pages are written */
     hwaddr gpa;
     uint64_t size;
     const void *host;
@@ -101,6 +104,17 @@ typedef struct KvmSlotInfo {
 
 /** kvm_for_each_slot() - by increasing address, under the machine lock */
 void kvm_for_each_slot(Kvm *kvm, void (*fn)(const KvmSlotInfo *slot, void *opaque), void *opaque);
+/** kvm_find_slot() - the slot that shows @gpa to the guest; false: none does. Machine lock */
+bool kvm_find_slot(Kvm *kvm, hwaddr gpa, KvmSlotInfo *ret_slot);
+/**
+ * kvm_slot_largest_page() - bytes of the largest page in which the processor could map @gpa by @slot,
+ * which holds it: 4 KiB, 2 MiB or 1 GiB
+ *
+ * Guest-physical and host address must agree modulo the page, and all of it lie in the slot. Whether
+ * the host's memory has such a page is another matter. Of a slot whose writes are logged it is 4 KiB.
+ * Context: any thread
+ */
+uint64_t kvm_slot_largest_page(const KvmSlotInfo *slot, hwaddr gpa);
 /** kvm_dump_slots() - the same as text: one line each */
 void kvm_dump_slots(Kvm *kvm, GString *out);
 

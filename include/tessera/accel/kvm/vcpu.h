@@ -6,6 +6,7 @@
 #include <glib.h>
 #include "tessera/accel/kvm/kvm.h"
 #include "tessera/util/x86-entry.h"
+#include "tessera/util/x86-paging.h"
 
 /*
  * A VcpuSet is all vCPUs of one machine. It is created stopped. Two independent things keep a vCPU
@@ -44,6 +45,8 @@ CpuModel *cpu_model_new(Kvm *kvm, const char *spec, GError **error);
 void cpu_model_free(CpuModel *model);
 /** cpu_model_phys_bits() - CPUID 0x80000008 EAX[7:0] as the guest sees it */
 unsigned cpu_model_phys_bits(const CpuModel *model);
+/** cpu_model_gib_pages() - has the guest's processor pages of 1 GiB (CPUID 0x80000001 EDX[26])? */
+bool cpu_model_gib_pages(const CpuModel *model);
 /** cpu_model_print_features() - every feature name the host can give, for `-cpu help` */
 void cpu_model_print_features(Kvm *kvm, GString *out);
 
@@ -137,6 +140,17 @@ bool vcpu_set_get_register(VcpuSet *set, unsigned cpu, const char *name, uint64_
  * are now (KVM_TRANSLATE); false when it is not mapped
  */
 bool vcpu_set_translate(VcpuSet *set, unsigned cpu, uint64_t gva, hwaddr *ret_gpa);
+
+/**
+ * vcpu_set_walk() - the way of @gva through vCPU @cpu's page tables, entry by entry
+ * @ret_state: the registers that it translates with
+ *
+ * The tables are read as they are in memory (vcpu_set_translate() asks the kernel instead). Running
+ * vCPUs are stopped for the moment, so that registers and tables belong together; a device's DMA goes
+ * on. Context: as vcpu_set_pause(). Errors: TESSERA_ERROR_NOT_FOUND (no such vCPU), _SYSTEM.
+ */
+bool vcpu_set_walk(VcpuSet *set, unsigned cpu, uint64_t gva, X86PagingState *ret_state,
+                   X86Walk *ret_walk, GError **error);
 
 /**
  * vcpu_set_show_registers() - all registers of vCPU @cpu, FPU and SSE included, in the layout of
