@@ -171,43 +171,6 @@ static bool add_rest(WordCursor *c, const MonitorArg *arg)
     return true;
 }
 
-static bool has_flags(const MonitorCommand *cmd)
-{
-    for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
-        if (arg->type == MONITOR_ARG_FLAG) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Flags stand wherever they like between the words of a command that has some. */
-static bool take_flags(WordCursor *c, GError **error)
-{
-    if (!has_flags(c->cmd)) {
-        return true;
-    }
-    while (*c->words && (*c->words)[0] == '-' && g_ascii_isalpha((*c->words)[1])) {
-        for (const char *letter = *c->words + 1; *letter; letter++) {
-            const MonitorArg *arg = c->cmd->args;
-
-            while (arg && arg->name && !(arg->type == MONITOR_ARG_FLAG && arg->flag == *letter)) {
-                arg++;
-            }
-            if (!arg || !arg->name) {
-                g_autofree char *usage = monitor_command_usage(c->cmd);
-
-                g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
-                            "there is no flag -%c; usage: %s", *letter, usage);
-                return false;
-            }
-            json_object_set_new(c->args, arg->name, json_true());
-        }
-        c->words++;
-    }
-    return true;
-}
-
 static bool set_missing(const WordCursor *c, const MonitorArg *arg, GError **error)
 {
     g_autofree char *usage = monitor_command_usage(c->cmd);
@@ -217,9 +180,71 @@ static bool set_missing(const WordCursor *c, const MonitorArg *arg, GError **err
     return false;
 }
 
+static bool has_flags(const MonitorCommand *cmd)
+{
+    for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
+        if (arg->flag) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const MonitorArg *find_flag(const MonitorCommand *cmd, char letter, GError **error)
+{
+    g_autofree char *usage = NULL;
+
+    for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
+        if (arg->flag == letter) {
+            return arg;
+        }
+    }
+    usage = monitor_command_usage(cmd);
+    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "there is no flag -%c; usage: %s",
+                letter, usage);
+    return NULL;
+}
+
+/* One word of flags. The value of one that has one stands in the next word: "-c 1", "-gc 1". */
+static bool take_flag_word(WordCursor *c, GError **error)
+{
+    const char *letters = *c->words++ + 1;
+
+    for (const char *letter = letters; *letter; letter++) {
+        const MonitorArg *arg = find_flag(c->cmd, *letter, error);
+
+        if (!arg) {
+            return false;
+        }
+        if (arg->type == MONITOR_ARG_FLAG) {
+            json_object_set_new(c->args, arg->name, json_true());
+            continue;
+        }
+        if (letter[1] || !*c->words) {
+            return set_missing(c, arg, error);
+        }
+        return add_integer(c, arg, error);
+    }
+    return true;
+}
+
+/* Flags stand wherever they like between the words of a command that has some. */
+static bool take_flags(WordCursor *c, GError **error)
+{
+    bool ok = true;
+
+    if (!has_flags(c->cmd)) {
+        return true;
+    }
+    while (ok && *c->words && (*c->words)[0] == '-' && g_ascii_isalpha((*c->words)[1])) {
+        ok = take_flag_word(c, error);
+    }
+    return ok;
+}
+
 static bool take_argument(WordCursor *c, const MonitorArg *arg, GError **error)
 {
-    if (arg->type == MONITOR_ARG_FLAG) {
+    if (arg->flag) {
         return true;
     }
     if (arg->type == MONITOR_ARG_FORMAT) {

@@ -20,28 +20,58 @@ static void add_command_words(MonitorHub *hub, char *const *words, GPtrArray *ou
     }
 }
 
-static bool has_argument(const MonitorCommand *cmd, MonitorArgType type)
+static bool has_flags(const MonitorCommand *cmd)
 {
     for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
-        if (arg->type == type) {
+        if (arg->flag) {
             return true;
         }
     }
     return false;
 }
 
+static bool has_format(const MonitorCommand *cmd)
+{
+    for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
+        if (arg->type == MONITOR_ARG_FORMAT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The argument whose value stands behind the flags @word; NULL: none of them has one. */
+static const MonitorArg *valued_flag(const MonitorCommand *cmd, const char *word)
+{
+    for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
+        if (arg->flag && arg->type != MONITOR_ARG_FLAG && word[strlen(word) - 1] == arg->flag) {
+            return arg;
+        }
+    }
+    return NULL;
+}
+
 /* The argument that the word behind @words is read as. */
 static const MonitorArg *argument_behind(const MonitorCommand *cmd, char *const *words)
 {
-    bool flags = has_argument(cmd, MONITOR_ARG_FLAG);
-    bool format = has_argument(cmd, MONITOR_ARG_FORMAT);
+    bool flags = has_flags(cmd), format = has_format(cmd);
     unsigned index = 0;
 
     for (; *words; words++) {
-        index += !(flags && (*words)[0] == '-') && !(format && (*words)[0] == '/');
+        const MonitorArg *valued = NULL;
+
+        if (flags && (*words)[0] == '-') {
+            valued = valued_flag(cmd, *words);
+        } else {
+            index += !(format && (*words)[0] == '/');
+        }
+        if (valued && !words[1]) {
+            return valued;
+        }
+        words += valued != NULL;
     }
     for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
-        if (arg->type == MONITOR_ARG_FLAG || arg->type == MONITOR_ARG_FORMAT) {
+        if (arg->flag || arg->type == MONITOR_ARG_FORMAT) {
             continue;
         }
         if (index == 0) {
@@ -56,7 +86,7 @@ static const MonitorArg *argument_behind(const MonitorCommand *cmd, char *const 
 static void add_flags(const MonitorCommand *cmd, GPtrArray *out)
 {
     for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
-        if (arg->type == MONITOR_ARG_FLAG) {
+        if (arg->flag) {
             g_ptr_array_add(out, g_strdup_printf("-%c", arg->flag));
         }
     }

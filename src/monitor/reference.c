@@ -35,6 +35,8 @@ static void append_argument(const MonitorArg *arg, GString *out)
     g_string_append_printf(out, "| `%s`", arg->name);
     if (arg->type == MONITOR_ARG_FLAG) {
         g_string_append_printf(out, ", in HMP `-%c`", arg->flag);
+    } else if (arg->flag) {
+        g_string_append_printf(out, ", in HMP `-%c %s`", arg->flag, arg->name);
     } else if (arg->type == MONITOR_ARG_FORMAT) {
         g_string_append_printf(out, ", in HMP `/%s`", arg->name);
     }

@@ -99,6 +99,9 @@ static void append_argument(GString *out, const MonitorArg *arg)
                                arg->implied_key ? arg->implied_key : arg->name);
         break;
     default:
+        if (arg->flag) {
+            g_string_append_printf(out, "-%c ", arg->flag);
+        }
         g_string_append(out, arg->name);
         break;
     }

@@ -37,6 +37,15 @@ static const MonitorCommand keyval = { .name = "add", .qmp = "add", .hmp = "add"
 
 static const MonitorCommand none = { .name = "stop", .qmp = "stop", .hmp = "stop" };
 
+static const MonitorArg valued_args[] = {
+    { .name = "addr", .type = MONITOR_ARG_ADDR },
+    { .name = "cpu", .type = MONITOR_ARG_INT, .flag = 'c', .optional = true },
+    { .name = "deep", .type = MONITOR_ARG_FLAG, .flag = 'd' },
+    { 0 },
+};
+static const MonitorCommand valued = { .name = "walk", .qmp = "walk", .hmp = "walk",
+                                       .args = valued_args };
+
 static json_t *read_words(const MonitorCommand *cmd, const char *line, GError **error)
 {
     Monitor mon = { 0 };
@@ -116,6 +125,23 @@ static void test_words_become_arguments(void **state)
     expect(&size, "1G", "{\"size\": 1073741824}");
     expect(&size, "4096 on some more -x", "{\"size\": 4096, \"shared\": true, \"text\": \"some more -x\"}");
     expect(&none, "", "{}");
+}
+
+static void test_flag_with_a_value(void **state)
+{
+    g_autofree char *usage = monitor_command_usage(&valued);
+
+    assert_string_equal(usage, "walk addr [-c cpu] [-d]");
+    expect(&valued, "-c 3 0x10", "{\"addr\": 16, \"cpu\": 3}");
+    expect(&valued, "0x10 -c 3", "{\"addr\": 16, \"cpu\": 3}");
+    expect(&valued, "-dc 1 + 2 5", "{\"addr\": 5, \"cpu\": 3, \"deep\": true}");
+    expect(&valued, "7", "{\"addr\": 7}");
+    expect_error(&valued, "1 -c", "cpu is missing");
+    expect_error(&valued, "-cd 1 2", "cpu is missing");
+    expect_error(&valued, "-c 1", "addr is missing");
+    expect_error(&valued, "-c x 1", "cpu: ");
+    expect_error(&valued, "-c -1 1", "negative");
+    expect_error(&valued, "-x 1", "there is no flag -x; usage: walk addr [-c cpu] [-d]");
 }
 
 static void test_words_of_an_expression_belong_together(void **state)
@@ -210,6 +236,7 @@ int main(void)
         cmocka_unit_test(test_split_blanks_and_quotes),
         cmocka_unit_test(test_split_refuses_crooked_quotes),
         cmocka_unit_test(test_words_become_arguments),
+        cmocka_unit_test(test_flag_with_a_value),
         cmocka_unit_test(test_words_of_an_expression_belong_together),
         cmocka_unit_test(test_keyval_is_one_word),
         cmocka_unit_test(test_words_that_are_wrong),

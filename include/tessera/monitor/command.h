@@ -33,7 +33,7 @@ typedef enum MonitorArgType {
 typedef struct MonitorArg {
     const char *name;
     MonitorArgType type;
-    char flag; /* MONITOR_ARG_FLAG: its letter */
+    char flag; /* MONITOR_ARG_FLAG: its letter. MONITOR_ARG_INT: HMP: its value stands behind -f */
     bool optional;
     const char *implied_key; /* MONITOR_ARG_KEYVAL: key of the first word */
     void (*complete)(Machine *machine, GPtrArray *words);
