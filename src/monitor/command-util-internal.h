@@ -74,6 +74,10 @@ bool command_wants_help(const json_t *args);
  */
 bool command_check_cpu(Monitor *mon, uint64_t cpu, GError **error);
 
+/** command_owner_text() - of a region's owner: "dev id=ID", "dev type=DRIVER", "obj" or, for NULL,
+ * "board"; a new string */
+char *command_owner_text(Object *owner);
+
 /* MonitorArg.complete */
 void complete_objects(Machine *machine, GPtrArray *words);
 void complete_devices(Machine *machine, GPtrArray *words);

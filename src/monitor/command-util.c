@@ -3,6 +3,7 @@
 #include "command-util-internal.h"
 
 #include <string.h>
+#include "tessera/hw/core/device.h"
 #include "tessera/util/error.h"
 
 /* A value as an option would say it, or NULL for what no option can hold. */
@@ -73,6 +74,17 @@ bool command_check_cpu(Monitor *mon, uint64_t cpu, GError **error)
         return false;
     }
     return true;
+}
+
+char *command_owner_text(Object *owner)
+{
+    const Device *dev = device_from_object(owner);
+
+    if (dev) {
+        return dev->id ? g_strdup_printf("dev id=%s", dev->id)
+                       : g_strdup_printf("dev type=%s", dev->cls->name);
+    }
+    return g_strdup(owner ? "obj" : "board");
 }
 
 static void add_object_id(UserObject *obj, void *opaque)

@@ -2,7 +2,6 @@
 /* Commands that show the memory map: info mtree, info kvm-slots. */
 #include "command-util-internal.h"
 
-#include "tessera/hw/core/device.h"
 #include "tessera/memory/memory-system.h"
 #include "tessera/memory/mtree-dump.h"
 
@@ -10,15 +9,9 @@
 
 static void append_owner(Object *owner, GString *out)
 {
-    const Device *dev = device_from_object(owner);
+    g_autofree char *text = command_owner_text(owner);
 
-    if (dev && dev->id) {
-        g_string_append_printf(out, " owner:{dev id=%s}", dev->id);
-    } else if (dev) {
-        g_string_append_printf(out, " owner:{dev type=%s}", dev->cls->name);
-    } else {
-        g_string_append(out, owner ? " owner:{obj}" : " owner:{board}");
-    }
+    g_string_append_printf(out, " owner:{%s}", text);
 }
 
 static bool run_mtree(Monitor *mon, json_t *args, GString *out, GError **error)

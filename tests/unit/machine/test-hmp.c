@@ -71,8 +71,13 @@ static void test_table_every_command_is_complete(void **state)
             if (arg->type == MONITOR_ARG_KEYVAL && arg[1].name) {
                 fail_msg("%s: %s is not the last argument", cmd->name, arg->name);
             }
-            if ((arg->type == MONITOR_ARG_FLAG) != (arg->flag != 0)) {
+            if (arg->type == MONITOR_ARG_FLAG && !arg->flag) {
                 fail_msg("%s: %s: a flag has a letter", cmd->name, arg->name);
+            }
+            if (arg->flag && arg->type != MONITOR_ARG_FLAG &&
+                !(arg->type == MONITOR_ARG_INT && arg->optional)) {
+                fail_msg("%s: %s: a value behind a letter is an optional integer", cmd->name,
+                         arg->name);
             }
         }
     }
@@ -209,6 +214,17 @@ static void test_complete_flags(void **state)
     expect_word(*state, "info mtree -", "-f");
     expect_words(*state, "info mtree -d", "-d");
     expect_words(*state, "stop -", "");
+    expect_words(*state, "info translate -", "-c -g -p -v");
+}
+
+/* The fixture's machine has one vCPU. */
+static void test_complete_the_value_of_a_flag(void **state)
+{
+    expect_words(*state, "info translate -c ", "0");
+    expect_words(*state, "info translate -gc ", "0");
+    expect_words(*state, "info translate 0x1000 -c ", "0");
+    expect_words(*state, "info translate -c 0 ", "");
+    expect_words(*state, "info translate -g ", "");
 }
 
 static void test_complete_ids(void **state)
@@ -351,6 +367,7 @@ int main(void)
         T(test_format_behind_the_name),
         T(test_complete_commands),
         T(test_complete_flags),
+        T(test_complete_the_value_of_a_flag),
         T(test_complete_ids),
         T(test_complete_properties),
         T(test_complete_does_not_change_anything),
