@@ -116,6 +116,7 @@ static void explain(Machine *machine, AddressKind kind, hwaddr addr, json_t *res
 {
     MemorySystem *ms = machine_memory_system(machine);
     AddressSpace *as = kind == ADDRESS_PORT ? machine_io(machine) : machine_memory(machine);
+    const char *chip = kvm_chip_at(machine_kvm(machine), addr, kind == ADDRESS_PORT);
     AddressExplanation *x;
 
     memory_system_lock(ms);
@@ -130,6 +131,11 @@ static void explain(Machine *machine, AddressKind kind, hwaddr addr, json_t *res
     }
     address_explanation_free(x);
     memory_system_unlock(ms);
+    if (chip) {
+        json_object_set_new(result, "kernel-chip", json_string(chip));
+        set_end(result, "kernel", g_strdup_printf("Ends in the kernel: KVM's own %s answers there, "
+                                                  "before the memory map is asked", chip));
+    }
 }
 
 /* --- Host-virtual to host-physical --- */

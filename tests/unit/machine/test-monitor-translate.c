@@ -331,6 +331,24 @@ static void test_translate_ends_where_nothing_answers(void **state)
     monitor_fixture_free(f);
 }
 
+/* KVM's chips are in no tree; what the map shows there is shown all the same. */
+static void test_translate_ends_at_a_chip_of_the_kernel(void **state)
+{
+    MonitorFixture *f = monitor_fixture_new("-S -m 64M");
+    const json_t *answer = translate(f, "{\"address\": 4276092976, \"physical\": true}");
+
+    assert_string_equal(text_of(answer, "kernel-chip"), "local APIC");
+    assert_ends(answer, "kernel", "KVM's own local APIC answers there");
+    assert_true(json_is_object(json_object_get(answer, "memory")));
+    answer = translate(f, "{\"address\": 65, \"port\": true}");
+    assert_ends(answer, "kernel", "KVM's own PIT answers");
+    answer = translate(f, "{\"address\": 65, \"physical\": true}");
+    assert_null(json_object_get(answer, "kernel-chip"));
+    answer = translate(f, "{\"address\": 4276097024, \"physical\": true}"); /* 0xfee01000 */
+    assert_ends(answer, "nothing", "no region answers at 0xfee01000");
+    monitor_fixture_free(f);
+}
+
 static void test_translate_memory_that_nobody_touched(void **state)
 {
     MonitorFixture *f = monitor_fixture_new("-S -m 64M");
@@ -457,6 +475,7 @@ int main(void)
         cmocka_unit_test(test_translate_refuses),
         cmocka_unit_test(test_translate_ends_at_a_device),
         cmocka_unit_test(test_translate_ends_where_nothing_answers),
+        cmocka_unit_test(test_translate_ends_at_a_chip_of_the_kernel),
         cmocka_unit_test(test_translate_memory_that_nobody_touched),
         cmocka_unit_test(test_translate_memory_without_a_slot),
         cmocka_unit_test(test_translate_text_of_a_large_page),

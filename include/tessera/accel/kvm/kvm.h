@@ -115,6 +115,11 @@ bool kvm_find_slot(Kvm *kvm, hwaddr gpa, KvmSlotInfo *ret_slot);
  * Context: any thread
  */
 uint64_t kvm_slot_largest_page(const KvmSlotInfo *slot, hwaddr gpa);
+/**
+ * kvm_chip_at() - the chip inside the kernel that answers at @addr, or at a port: "local APIC", "PIT".
+ * NULL: none does. It answers before any slot or region is asked
+ */
+const char *kvm_chip_at(const Kvm *kvm, hwaddr addr, bool port);
 /** kvm_dump_slots() - the same as text: one line each */
 void kvm_dump_slots(Kvm *kvm, GString *out);
 
