@@ -56,8 +56,8 @@ $(GUEST_TESTS): $B/%: $B/%.o $(GUEST_SUPPORT) $(LIB_OBJS) $B/flags
 # Two of them run the unit tests' model KVM beside the kernel's.
 $B/tests/guest/test-kvm-real $B/tests/guest/test-slot-differential: $(KVM_SUPPORT) $B/tests/unit/support/access-fixture.o
 
-# These run in the rig too (tests/rig/scenarios/slots.sh).
-RIG_GUEST_TESTS := $B/tests/guest/test-slot-differential $B/tests/guest/test-slot-toggle
+# These run in the rig too (tests/rig/scenarios/slots.sh and translate.sh).
+RIG_GUEST_TESTS := $B/tests/guest/test-slot-differential $B/tests/guest/test-slot-toggle $B/tests/guest/test-translate
 
 # A payload is one file, .S or .c, linked with payloads/support/* by the one linker script into
 # NAME.elf; NAME.bin is the same as a flat image. Integer code only: the interpreter of a KVM

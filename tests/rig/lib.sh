@@ -133,6 +133,14 @@ show_end()
     tail -n 10 "$WORK/stderr" | sed 's/^/# stderr: /'
 }
 
+# guest_test NAME: runs a program of tests/guest (RIG_GUEST_TESTS in tests.mk) on this machine's KVM
+guest_test()
+{
+    TESSERA_PAYLOADS=$BUILD/tests/guest/payloads "$BUILD/tests/guest/test-$1" >"$WORK/$1" 2>&1
+    verdict $? "$1" "$(grep -aE 'ERROR|error:' "$WORK/$1" | head -n 2 | tr '\n' ' ')"
+    cat "$WORK/$1"
+}
+
 # --- What the guest reported.
 
 # section NAME: the lines between "=== NAME" and the next one.
