@@ -47,6 +47,7 @@ struct ChardevClass {
 extern const ChardevClass chardev_stdio_class;
 extern const ChardevClass chardev_file_class;
 extern const ChardevClass chardev_unix_class;
+extern const ChardevClass chardev_tcp_class;
 extern const ChardevClass chardev_pty_class;
 extern const ChardevClass chardev_null_class;
 extern const ChardevClass chardev_none_class;
@@ -85,6 +86,11 @@ typedef struct FdStream FdStream;
  * kept, and the front end gets it before what the next one sends.
  */
 FdStream *fd_stream_new(Chardev *chr, void (*on_hangup)(Chardev *chr));
+/**
+ * fd_stream_end_is_hangup() - an other end that sends no more counts as gone: TCP tells the end of a
+ * connection no other way. A front end that answers still gets its answers out
+ */
+void fd_stream_end_is_hangup(FdStream *stream);
 /** fd_stream_free() - closes nothing. NULL allowed */
 void fd_stream_free(FdStream *stream);
 /**

@@ -14,7 +14,7 @@
 
 static const ChardevClass *const kinds[] = {
     &chardev_stdio_class, &chardev_file_class, &chardev_unix_class,
-    &chardev_pty_class,   &chardev_null_class, &chardev_none_class,
+    &chardev_tcp_class,   &chardev_pty_class,  &chardev_null_class, &chardev_none_class,
 };
 
 size_t chardev_can_receive(Chardev *chr)

@@ -53,6 +53,7 @@ struct FdStream {
     GSource *source;
     int in_fd;
     InState in_state;
+    bool end_is_hangup;
     gpointer in_tag;
     GIOCondition in_events;
     GByteArray *left;
@@ -239,7 +240,7 @@ static void stream_read(FdStream *stream)
     if (n > 0) {
         chardev_receive(stream->chr, buf, n);
     } else if (n == 0) {
-        end_input(stream, IN_ENDED);
+        end_input(stream, stream->end_is_hangup && !chardev_answers(stream->chr) ? IN_GONE : IN_ENDED);
     } else if (errno != EAGAIN && errno != EINTR) {
         end_input(stream, IN_GONE);
     }
@@ -339,6 +340,11 @@ FdStream *fd_stream_new(Chardev *chr, void (*on_hangup)(Chardev *chr))
     g_source_set_can_recurse(stream->source, TRUE);
     g_source_attach(stream->source, chr->context);
     return stream;
+}
+
+void fd_stream_end_is_hangup(FdStream *stream)
+{
+    stream->end_is_hangup = true;
 }
 
 void fd_stream_free(FdStream *stream)

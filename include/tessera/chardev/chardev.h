@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 /*
- * Back ends: stdio, file:PATH, unix:PATH[,server=on|off][,wait=on|off], pty, null, none. One front
+ * Back ends: stdio, file:PATH, unix:PATH[,server=on|off][,wait=on|off], tcp:[HOST]:PORT with the same
+ * options (without HOST: this machine's 127.0.0.1), pty, null, none. One front
  * end (a serial port, a monitor) uses a Chardev at a time; on stdio a multiplexer (Ctrl-A) stands
  * between.
  * Input arrives on the main thread; output may be written from any thread. A reader that cannot keep
