@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Commands that show guest memory: x and xp. */
 #include "command-util-internal.h"
-#include "guest-view-internal.h"
 #include "memory-format-internal.h"
 
 #include <inttypes.h>
+#include "tessera/machine/guest-view.h"
 
 /* Line by line; a line that cannot be read ends the dump, as memory does. */
 static void dump(GuestView *view, const MemoryFormat *format, uint64_t addr, GString *out)
@@ -30,7 +30,7 @@ static void dump(GuestView *view, const MemoryFormat *format, uint64_t addr, GSt
 
 static bool run_dump(Monitor *mon, json_t *args, bool physical, GString *out, GError **error)
 {
-    GuestView view = guest_view(mon, physical, monitor_cpu(mon));
+    GuestView view = guest_view(monitor_machine(mon), physical, monitor_cpu(mon));
     MemoryFormat format;
 
     if (!memory_format_parse(arg_string(args, "fmt"), &format, error)) {

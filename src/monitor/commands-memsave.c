@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Commands that write guest memory to a file: memsave and pmemsave. */
 #include "command-util-internal.h"
-#include "guest-view-internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <unistd.h>
+#include "tessera/machine/guest-view.h"
 #include "tessera/util/error.h"
 
 #define CHUNK (64u * GUEST_PAGE_SIZE)
@@ -105,13 +105,13 @@ static bool run_memsave(Monitor *mon, json_t *args, json_t **ret_result, GError 
     if (!command_check_cpu(mon, cpu, error)) {
         return false;
     }
-    view = guest_view(mon, false, (unsigned)cpu);
+    view = guest_view(monitor_machine(mon), false, (unsigned)cpu);
     return save(&view, args, error);
 }
 
 static bool run_pmemsave(Monitor *mon, json_t *args, json_t **ret_result, GError **error)
 {
-    GuestView view = guest_view(mon, true, 0);
+    GuestView view = guest_view(monitor_machine(mon), true, 0);
 
     return save(&view, args, error);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Guest memory as a monitor reads it. */
-#include "guest-view-internal.h"
+/* Guest memory as monitors and debuggers read and write it. */
+#include "tessera/machine/guest-view.h"
 
 #define PAGE_OFFSET_MASK ((uint64_t)GUEST_PAGE_SIZE - 1)
 
-GuestView guest_view(Monitor *mon, bool physical, unsigned cpu)
+GuestView guest_view(Machine *machine, bool physical, unsigned cpu)
 {
-    return (GuestView){ .machine = monitor_machine(mon), .physical = physical, .cpu = cpu };
+    return (GuestView){ .machine = machine, .physical = physical, .cpu = cpu };
 }
 
 bool guest_view_translate(GuestView *view, uint64_t addr, hwaddr *ret_gpa)
@@ -49,6 +49,46 @@ static bool walk(GuestView *view, uint64_t addr, uint8_t *buf, uint64_t len)
 bool guest_view_read(GuestView *view, uint64_t addr, void *buf, size_t len)
 {
     return walk(view, addr, buf, len);
+}
+
+static bool write_physical(AddressSpace *as, hwaddr gpa, const uint8_t *buf, size_t len)
+{
+    MemorySystem *ms = address_space_system(as);
+    size_t done = 0;
+
+    memory_system_lock(ms);
+    while (done < len) {
+        uint64_t there;
+        size_t part = ram_at(as, gpa + done, &there) ? (size_t)MIN(there, len - done) : 0;
+        void *host = part ? address_space_ram_host(as, gpa + done, part) : NULL;
+
+        if (!host) {
+            break;
+        }
+        memcpy(host, buf + done, part);
+        done += part;
+    }
+    memory_system_unlock(ms);
+    return done == len;
+}
+
+bool guest_view_write(GuestView *view, uint64_t addr, const void *buf, size_t len)
+{
+    const uint8_t *from = buf;
+
+    while (len > 0) {
+        size_t part = MIN(len, GUEST_PAGE_SIZE - (addr & PAGE_OFFSET_MASK));
+        hwaddr gpa;
+
+        if (!guest_view_translate(view, addr, &gpa) ||
+            !write_physical(machine_memory(view->machine), gpa, from, part)) {
+            return false;
+        }
+        addr += part;
+        from += part;
+        len -= part;
+    }
+    return true;
 }
 
 bool guest_view_readable(GuestView *view, uint64_t addr, uint64_t len, uint64_t *ret_bad)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Guest memory as a monitor reads it: by guest-virtual or guest-physical address, without harm. */
-#ifndef TESSERA_MONITOR_GUEST_VIEW_INTERNAL_H
-#define TESSERA_MONITOR_GUEST_VIEW_INTERNAL_H
+/* Guest memory as people look at it: by guest-virtual or guest-physical address, without harm. */
+#ifndef TESSERA_MACHINE_GUEST_VIEW_H
+#define TESSERA_MACHINE_GUEST_VIEW_H
 
-#include "tessera/monitor/command.h"
+#include "tessera/machine/machine.h"
 
 #define GUEST_PAGE_SIZE 4096u
 
@@ -20,8 +20,8 @@ typedef struct GuestView {
     hwaddr page_gpa;
 } GuestView;
 
-/** guest_view() - of the monitor's machine; virtual addresses are those of vCPU @cpu */
-GuestView guest_view(Monitor *mon, bool physical, unsigned cpu);
+/** guest_view() - virtual addresses are those of vCPU @cpu. Context of all: as vcpu_set_translate() */
+GuestView guest_view(Machine *machine, bool physical, unsigned cpu);
 
 /** guest_view_translate() - the guest-physical address of @addr; false: nothing is mapped there */
 bool guest_view_translate(GuestView *view, uint64_t addr, hwaddr *ret_gpa);
@@ -33,6 +33,13 @@ bool guest_view_translate(GuestView *view, uint64_t addr, hwaddr *ret_gpa);
  * false as soon as a byte cannot be read; @buf is undefined then.
  */
 bool guest_view_read(GuestView *view, uint64_t addr, void *buf, size_t len);
+
+/**
+ * guest_view_write() - @len bytes to @addr, across pages; memory only, ROM too, however it is mapped
+ *
+ * Marks what it writes dirty. Returns: false as soon as a byte cannot be written; those before it are.
+ */
+bool guest_view_write(GuestView *view, uint64_t addr, const void *buf, size_t len);
 
 /** guest_view_readable() - would guest_view_read() succeed? @ret_bad: the page where not */
 bool guest_view_readable(GuestView *view, uint64_t addr, uint64_t len, uint64_t *ret_bad);
