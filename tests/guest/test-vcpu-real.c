@@ -76,7 +76,11 @@ static void on_failed(void *opaque, unsigned cpu, const char *text)
     fprintf(stderr, "%s\n", text);
 }
 
-static const VcpuOps ops = { on_triple_fault, on_system_event, on_failed };
+static const VcpuOps ops = {
+    .triple_fault = on_triple_fault,
+    .system_event = on_system_event,
+    .failed = on_failed,
+};
 
 static X86EntryState entry_at(uint64_t rip)
 {

@@ -181,15 +181,6 @@ static ExitAction exit_hypercall(Vcpu *vcpu)
     return EXIT_CONTINUE;
 }
 
-static ExitAction exit_debug(Vcpu *vcpu)
-{
-    g_autofree char *reason =
-        g_strdup_printf("KVM_EXIT_DEBUG at 0x%llx without a debugger attached",
-                        (unsigned long long)vcpu->run->debug.arch.pc);
-
-    return vcpu_fail(vcpu, reason);
-}
-
 static const struct {
     const char *name;
     ExitAction (*handle)(Vcpu *vcpu); /* NULL: cannot happen as this VM is set up */
@@ -198,7 +189,7 @@ static const struct {
     [KVM_EXIT_EXCEPTION] = { "EXCEPTION", NULL },
     [KVM_EXIT_IO] = { "IO", exit_io },
     [KVM_EXIT_HYPERCALL] = { "HYPERCALL", exit_hypercall },
-    [KVM_EXIT_DEBUG] = { "DEBUG", exit_debug },
+    [KVM_EXIT_DEBUG] = { "DEBUG", vcpu_debug_exit },
     [KVM_EXIT_HLT] = { "HLT", exit_hlt },
     [KVM_EXIT_MMIO] = { "MMIO", exit_mmio },
     [KVM_EXIT_IRQ_WINDOW_OPEN] = { "IRQ_WINDOW_OPEN", exit_ignore },

@@ -6,6 +6,7 @@
 #include <linux/kvm.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include "tessera/accel/kvm/vcpu-debug.h"
 #include "tessera/accel/kvm/vcpu.h"
 #include "tessera/memory/access-counters.h"
 
@@ -52,6 +53,9 @@ typedef struct Vcpu {
     bool fresh;             /* has not run since creation: reset need not restore it */
     bool stuck;             /* failed or halted for ever: stays out until reset. Under set->lock */
     bool settled;           /* waits, its last exit complete. Own thread's, under set->lock */
+    bool stays;             /* a debugger lets the others run without it. Under set->lock */
+    VcpuStop stop;          /* own thread's while it runs, the main thread's while it is settled */
+    uint32_t debug_control; /* of KVM_SET_GUEST_DEBUG, as for stop */
 
     _Alignas(CACHE_LINE) _Atomic unsigned in_guest; /* inside KVM_RUN, or about to be */
     bool completion_due; /* the last exit is finished only by the next KVM_RUN. Own thread */
@@ -77,6 +81,7 @@ struct VcpuSet {
     pthread_cond_t released;                   /* hold changed: what a vCPU waits for */
     pthread_cond_t outside;                    /* a vCPU left the guest, or settled */
     _Atomic uint64_t coalesced_at_pause;       /* writes drained by vcpu_set_pause() */
+    VcpuDebugPlan debug; /* .int3 owned, sorted; changed only while every vCPU is settled */
 };
 
 /* What an exit handler wants next. */
@@ -123,6 +128,11 @@ void vcpu_trace_exit(const Vcpu *vcpu, int ret);
 
 /** vcpu_fail() - tells the machine, with @reason and the vCPU's state. Returns EXIT_STUCK */
 ExitAction vcpu_fail(Vcpu *vcpu, const char *reason);
+
+/** vcpu_debug_exit() - KVM_EXIT_DEBUG: the debugger's, or the guest's own. vcpu-debug.c */
+ExitAction vcpu_debug_exit(Vcpu *vcpu);
+/** vcpu_debug_forget() - what vCPUs have met counts no more: they were reset */
+void vcpu_debug_forget(VcpuSet *set);
 
 /** vcpu_report_registers() - vcpu-report.c: text for people; the vCPU is out of KVM_RUN */
 void vcpu_report_registers(Vcpu *vcpu, GString *out);

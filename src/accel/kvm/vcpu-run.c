@@ -153,7 +153,7 @@ static bool wait_released(Vcpu *vcpu)
     for (;;) {
         unsigned hold = atomic_load(&set->hold);
 
-        if ((hold & HOLD_QUIT) || (hold == 0 && !vcpu->stuck)) {
+        if ((hold & HOLD_QUIT) || (hold == 0 && !vcpu->stuck && !vcpu->stays)) {
             break;
         }
         if (completes_now(vcpu, hold)) {

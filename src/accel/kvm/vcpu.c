@@ -252,6 +252,7 @@ void vcpu_set_free(VcpuSet *set)
     pthread_cond_destroy(&set->outside);
     pthread_cond_destroy(&set->released);
     pthread_mutex_destroy(&set->lock);
+    g_free((hwaddr *)set->debug.int3);
     g_free(set->vcpus);
     g_aligned_free(set);
 }
@@ -292,6 +293,7 @@ static void unstick(VcpuSet *set)
         set->vcpus[i]->stuck = i > 0 && !set->kvm->irqchip;
     }
     pthread_mutex_unlock(&set->lock);
+    vcpu_debug_forget(set);
 }
 
 bool vcpu_set_reset(VcpuSet *set, const X86EntryState *entry, GError **error)

@@ -27,11 +27,13 @@ typedef struct CpuModel CpuModel;
  * @failed: the vCPU cannot go on (unknown exit, internal error, entry failure, KVM_RUN error): @text
  *      has the reason, registers, code bytes and a hint. The vCPU stays held until reset; it can be
  *      inspected.
+ * @debug: the vCPU has met what a debugger asked for (vcpu-debug.h); it re-enters the guest unless held
  */
 typedef struct VcpuOps {
     void (*triple_fault)(void *opaque, unsigned cpu);
     void (*system_event)(void *opaque, unsigned cpu, unsigned type);
     void (*failed)(void *opaque, unsigned cpu, const char *text);
+    void (*debug)(void *opaque, unsigned cpu);
 } VcpuOps;
 
 /**

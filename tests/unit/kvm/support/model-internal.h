@@ -20,6 +20,7 @@ typedef struct ModelVcpu {
     int wake;            /* eventfd: the queue got an exit */
     _Atomic bool inside; /* in KVM_RUN */
     bool vmx;
+    bool excepted; /* an exception waits for delivery */
     bool has_endless;
     ModelExit endless;
     unsigned turns;

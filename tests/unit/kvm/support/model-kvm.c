@@ -40,6 +40,7 @@ static const struct {
     { KVM_CAP_MAX_VCPUS, 1024 },
     { KVM_CAP_TSC_DEADLINE_TIMER, 1 },
     { KVM_CAP_KVMCLOCK_CTRL, 1 },
+    { KVM_CAP_SET_GUEST_DEBUG2, 0x1f0003 },
     { KVM_CAP_SIGNAL_MSI, 1 },
     { KVM_CAP_READONLY_MEM, 1 },
     { KVM_CAP_IRQFD_RESAMPLE, 1 },

@@ -204,6 +204,8 @@ void model_vcpu_set_msr(ModelVm *vm, unsigned cpu, uint32_t index, uint64_t valu
  * IA32_FEATURE_CONTROL is set to 0
  */
 void model_vcpu_enter_vmx(ModelVm *vm, unsigned cpu);
+/** model_vcpu_set_excepted() - an exception waits for delivery: KVM_SET_GUEST_DEBUG puts none in */
+void model_vcpu_set_excepted(ModelVm *vm, unsigned cpu, bool excepted);
 /**
  * model_vm_rude_calls() - ioctls on a vCPU that was in KVM_RUN (the kernel lets them wait), or that
  * read or wrote registers before its last access was complete

@@ -126,7 +126,7 @@ static bool msr_exists(uint32_t index)
             return index != 0x12; /* listed, but this vCPU does not have it */
         }
     }
-    return (index >= 0x200 && index < 0x210) || index == 0x250 || index == 0x258 ||
+    return index == 0xc0000102 || (index >= 0x200 && index < 0x210) || index == 0x250 || index == 0x258 ||
            index == 0x259 || (index >= 0x268 && index <= 0x26f);
 }
 
@@ -190,6 +190,16 @@ int model_vcpu_ioctl(ModelVcpu *vcpu, unsigned long req, void *arg)
     case KVM_GET_MSRS:
     case KVM_SET_MSRS:
         return transfer_msrs(vcpu, arg, req == KVM_SET_MSRS);
+    case KVM_SET_GUEST_DEBUG: {
+        const struct kvm_guest_debug *d = arg;
+
+        /* Two exceptions cannot wait at once. */
+        if ((d->control & (KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP)) && vcpu->excepted) {
+            return -EBUSY;
+        }
+        store(vcpu, req, d, sizeof(*d));
+        return 0;
+    }
     case KVM_TRANSLATE:
         return translate(arg);
     case KVM_GET_STATS_FD:
@@ -257,6 +267,13 @@ void model_vcpu_set_msr(ModelVm *vm, unsigned cpu, uint32_t index, uint64_t valu
 {
     model_lock();
     put_msr(model_vcpu_at(vm, cpu), index, value);
+    model_unlock();
+}
+
+void model_vcpu_set_excepted(ModelVm *vm, unsigned cpu, bool excepted)
+{
+    model_lock();
+    model_vcpu_at(vm, cpu)->excepted = excepted;
     model_unlock();
 }
 

@@ -51,10 +51,19 @@ static void on_failed(void *opaque, unsigned cpu, const char *text)
     atomic_fetch_add(&f->failures, 1);
 }
 
+static void on_debug(void *opaque, unsigned cpu)
+{
+    VcpuFixture *f = opaque;
+
+    vcpu_set_hold(f->set);
+    atomic_fetch_add(&f->debugs, 1);
+}
+
 const VcpuOps vcpu_fixture_ops = {
     .triple_fault = on_triple_fault,
     .system_event = on_system_event,
     .failed = on_failed,
+    .debug = on_debug,
 };
 
 static MemoryRegion *add_device(VcpuFixture *f, MemoryRegion *container, hwaddr at, ByteDevice *d)

@@ -28,6 +28,7 @@ typedef struct VcpuFixture {
     _Atomic unsigned triple_faults;
     _Atomic unsigned system_events;
     _Atomic unsigned failures;
+    _Atomic unsigned debugs; /* each holds the vCPUs */
     unsigned last_system_event;
     char *failure_text;
 } VcpuFixture;
