@@ -5,10 +5,12 @@
 
 #include <stdatomic.h>
 #include "tessera/accel/kvm/kvm.h"
+#include "tessera/accel/kvm/vcpu-debug.h"
 #include "tessera/accel/kvm/vcpu.h"
 #include "tessera/chardev/chardev.h"
 #include "tessera/chardev/mux.h"
 #include "tessera/hw/i386/pc.h"
+#include "tessera/machine/debugger.h"
 #include "tessera/machine/machine.h"
 #include "tessera/memory/memory-backend.h"
 #include "tessera/util/event-notifier.h"
@@ -16,10 +18,11 @@
 #include "tessera/util/worker.h"
 
 /* Requests from any thread, bits of RunControl.requests; the main thread serves the highest first. */
-#define REQUEST_RESET    (1u << 0)
-#define REQUEST_POWEROFF (1u << 1)
-#define REQUEST_EXIT     (1u << 2)
-#define REQUEST_FAILED   (1u << 3)
+#define REQUEST_DEBUG    (1u << 0)
+#define REQUEST_RESET    (1u << 1)
+#define REQUEST_POWEROFF (1u << 2)
+#define REQUEST_EXIT     (1u << 3)
+#define REQUEST_FAILED   (1u << 4)
 
 /*
  * Run control (run-control.c): the state, and the way from a request on a vCPU thread to the main
@@ -73,6 +76,8 @@ struct Machine {
     MemoryResize *resize;
     void (*event_fn)(const MachineEvent *event, void *opaque);
     void *event_opaque;
+    const MachineDebugger *debugger; /* NULL: none is attached */
+    void *debugger_opaque;
 };
 
 /** machine_make_serial() - serial.c: opens the back end of the serial port */
@@ -118,6 +123,23 @@ void run_control_done(Machine *machine); /* a zeroed one is allowed */
 
 /** run_control_main() - what machine_run() does once everything exists */
 int run_control_main(Machine *machine);
+
+/*
+ * For debugger.c: run_control_halt() - a running machine is in state "debug" afterwards; false: it did
+ * not run. run_control_let_go() - from any state that stands still to running. run_control_cont() -
+ * the same, refused where the machine cannot go on. run_control_unwatched() - a machine that has failed
+ * ends unless a monitor watches it.
+ */
+bool run_control_halt(Machine *machine);
+void run_control_let_go(Machine *machine);
+bool run_control_cont(Machine *machine, GError **error);
+void run_control_unwatched(Machine *machine);
+
+/* debugger.c: what the attached one, if there is one, is told. */
+bool debugger_attached(const Machine *machine);
+void debugger_tell_halted(Machine *machine, MachineHalt why, MachineCause cause);
+void debugger_tell_resetting(Machine *machine);
+void debugger_tell_ended(Machine *machine, int status);
 
 /* MachineControl and VcpuOps of the machine; @opaque is the Machine. */
 extern const VcpuOps run_control_vcpu_ops;

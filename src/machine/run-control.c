@@ -20,6 +20,7 @@ const char *run_state_name(RunState state)
         [RUN_STATE_PRELAUNCH] = "prelaunch",
         [RUN_STATE_RUNNING] = "running",
         [RUN_STATE_PAUSED] = "paused",
+        [RUN_STATE_DEBUG] = "debug",
         [RUN_STATE_SHUTDOWN] = "shutdown",
         [RUN_STATE_INTERNAL_ERROR] = "internal-error",
     };
@@ -105,10 +106,16 @@ static void on_vcpu_failed(void *opaque, unsigned cpu, const char *text)
     request(machine, REQUEST_FAILED);
 }
 
+static void on_debug(void *opaque, unsigned cpu)
+{
+    request(opaque, REQUEST_DEBUG);
+}
+
 const VcpuOps run_control_vcpu_ops = {
     .triple_fault = on_triple_fault,
     .system_event = on_system_event,
     .failed = on_vcpu_failed,
+    .debug = on_debug,
 };
 
 /* The undo of a commit failed: the map is not what the kernel has. Runs under the machine lock. */
@@ -181,25 +188,48 @@ RunState machine_run_state(const Machine *machine)
     return machine->run.state;
 }
 
+/* Returns: it did run. */
+static bool stand_still(Machine *machine, RunState state)
+{
+    if (machine->run.state != RUN_STATE_RUNNING) {
+        return false;
+    }
+    hold_time(machine);
+    enter_state(machine, state);
+    emit(machine, MACHINE_EVENT_STOP, MACHINE_CAUSE_HOST);
+    return true;
+}
+
 void machine_stop(Machine *machine)
 {
-    if (machine->run.state == RUN_STATE_RUNNING) {
-        hold_time(machine);
-        enter_state(machine, RUN_STATE_PAUSED);
-        emit(machine, MACHINE_EVENT_STOP, MACHINE_CAUSE_HOST);
+    if (stand_still(machine, RUN_STATE_PAUSED)) {
+        debugger_tell_halted(machine, MACHINE_HALT_PAUSED, MACHINE_CAUSE_HOST);
     }
 }
 
-bool machine_cont(Machine *machine, GError **error)
+bool run_control_halt(Machine *machine)
+{
+    return stand_still(machine, RUN_STATE_DEBUG);
+}
+
+void run_control_let_go(Machine *machine)
+{
+    /* What a vCPU met before belongs to a stop that the debugger has seen. */
+    atomic_fetch_and(&machine->run.requests, ~REQUEST_DEBUG);
+    let_time_go(machine);
+    enter_state(machine, RUN_STATE_RUNNING);
+    emit(machine, MACHINE_EVENT_RESUME, MACHINE_CAUSE_HOST);
+}
+
+bool run_control_cont(Machine *machine, GError **error)
 {
     switch (machine->run.state) {
     case RUN_STATE_RUNNING:
         return true;
     case RUN_STATE_PRELAUNCH:
     case RUN_STATE_PAUSED:
-        let_time_go(machine);
-        enter_state(machine, RUN_STATE_RUNNING);
-        emit(machine, MACHINE_EVENT_RESUME, MACHINE_CAUSE_HOST);
+    case RUN_STATE_DEBUG:
+        run_control_let_go(machine);
         return true;
     default:
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
@@ -207,6 +237,17 @@ bool machine_cont(Machine *machine, GError **error)
                     run_state_name(machine->run.state));
         return false;
     }
+}
+
+bool machine_cont(Machine *machine, GError **error)
+{
+    if (debugger_attached(machine) && machine->run.state != RUN_STATE_RUNNING) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "a debugger is attached and takes the machine to stand still: let it go on from "
+                    "there, or detach it (gdbserver none)");
+        return false;
+    }
+    return run_control_cont(machine, error);
 }
 
 static void end(Machine *machine, int status, MachineCause cause)
@@ -218,6 +259,7 @@ static void end(Machine *machine, int status, MachineCause cause)
     enter_state(machine, RUN_STATE_SHUTDOWN);
     machine->run.status = status;
     emit(machine, MACHINE_EVENT_SHUTDOWN, cause);
+    debugger_tell_ended(machine, status);
     g_main_loop_quit(machine->run.loop);
 }
 
@@ -235,7 +277,15 @@ static void fail(Machine *machine)
     if (machine->run.watched) {
         fprintf(stderr, "tessera: the machine has stopped (internal-error); the monitor still "
                         "answers, and its quit ends with status %d\n", EXIT_STATUS_FAILED);
-    } else {
+    } else if (!debugger_attached(machine)) {
+        g_main_loop_quit(machine->run.loop);
+    }
+    debugger_tell_halted(machine, MACHINE_HALT_FAILED, MACHINE_CAUSE_FAILED);
+}
+
+void run_control_unwatched(Machine *machine)
+{
+    if (!machine->run.watched) {
         g_main_loop_quit(machine->run.loop);
     }
 }
@@ -259,7 +309,8 @@ static bool reset_everything(Machine *machine, MachineCause cause, GError **erro
 static void reset(Machine *machine, MachineCause cause)
 {
     bool was_running = machine->run.state != RUN_STATE_PRELAUNCH &&
-                       machine->run.state != RUN_STATE_PAUSED;
+                       machine->run.state != RUN_STATE_PAUSED &&
+                       machine->run.state != RUN_STATE_DEBUG;
     g_autoptr(GError) error = NULL;
 
     if (atomic_load(&machine->run.no_map)) {
@@ -267,6 +318,7 @@ static void reset(Machine *machine, MachineCause cause)
         return;
     }
     hold_time(machine);
+    debugger_tell_resetting(machine);
     if (!reset_everything(machine, cause, &error)) {
         fprintf(stderr, "tessera: reset failed: %s\n", error->message);
         fail(machine);
@@ -274,7 +326,11 @@ static void reset(Machine *machine, MachineCause cause)
     }
     emit(machine, MACHINE_EVENT_RESET, cause);
     memory_resize_on_reset(machine->resize);
-    if (was_running) {
+    if (was_running && debugger_attached(machine)) {
+        enter_state(machine, RUN_STATE_DEBUG);
+        emit(machine, MACHINE_EVENT_STOP, MACHINE_CAUSE_HOST);
+        debugger_tell_halted(machine, MACHINE_HALT_RESET, cause);
+    } else if (was_running) {
         let_time_go(machine);
         enter_state(machine, RUN_STATE_RUNNING);
     }
@@ -302,7 +358,7 @@ static bool serve_late_requests(Machine *machine)
     unsigned late;
 
     hold_time(machine);
-    late = atomic_exchange(&machine->run.requests, 0) & ~REQUEST_RESET;
+    late = atomic_exchange(&machine->run.requests, 0) & ~(REQUEST_RESET | REQUEST_DEBUG);
     if (late) {
         serve(machine, late);
     }
@@ -324,6 +380,18 @@ static void serve_reset(Machine *machine)
     }
 }
 
+/* Somebody may have stopped it meanwhile, and told the debugger so; or it has detached. */
+static void serve_debug(Machine *machine)
+{
+    if (debugger_attached(machine)) {
+        if (run_control_halt(machine)) {
+            debugger_tell_halted(machine, MACHINE_HALT_DEBUG, MACHINE_CAUSE_HOST);
+        }
+    } else if (machine->run.state == RUN_STATE_RUNNING) {
+        vcpu_set_resume(machine->vcpus); /* the one that asked has held them */
+    }
+}
+
 static void serve(Machine *machine, unsigned requests)
 {
     if (requests & REQUEST_FAILED) {
@@ -335,6 +403,8 @@ static void serve(Machine *machine, unsigned requests)
         end(machine, EXIT_STATUS_POWEROFF, atomic_load(&machine->run.end_cause));
     } else if (requests & REQUEST_RESET) {
         serve_reset(machine);
+    } else if (requests & REQUEST_DEBUG) {
+        serve_debug(machine);
     }
 }
 

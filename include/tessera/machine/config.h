@@ -32,6 +32,7 @@
  * @serials: char *: -serial back ends in order, "mon:BACKEND" as given: shared with a monitor; empty:
  *      "stdio" unless -nodefaults, then none
  * @monitors, @qmps: char *: back ends of -monitor and -qmp in order, "none" among them
+ * @gdb: -gdb: where a debugger can connect, or "none". NULL: nowhere
  * @nographic: -nographic
  * @no_reboot: -no-reboot: a reset ends the program
  * @stopped: -S: vCPUs wait for a `cont`
@@ -62,6 +63,7 @@ typedef struct MachineConfig {
     GPtrArray *serials;
     GPtrArray *monitors;
     GPtrArray *qmps;
+    char *gdb;
     bool nographic;
     bool nodefaults;
     bool no_reboot;

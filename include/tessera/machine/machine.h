@@ -20,6 +20,7 @@ typedef enum RunState {
     RUN_STATE_PRELAUNCH, /* -S: has not run yet */
     RUN_STATE_RUNNING,
     RUN_STATE_PAUSED,
+    RUN_STATE_DEBUG,          /* a debugger has stopped it (debugger.h) */
     RUN_STATE_SHUTDOWN,       /* the guest is off; the program ends */
     RUN_STATE_INTERNAL_ERROR, /* a vCPU or the memory map cannot go on */
 } RunState;
@@ -49,7 +50,10 @@ RunState machine_run_state(const Machine *machine);
  * from devices come through MachineControl, from any thread.
  */
 void machine_stop(Machine *machine);
-/** machine_cont() - refused, with a reason, once the machine is off or has failed */
+/**
+ * machine_cont() - refused, with a reason, once the machine is off or has failed, and while a debugger
+ * is attached to a machine that stands still
+ */
 bool machine_cont(Machine *machine, GError **error);
 void machine_system_reset(Machine *machine);
 void machine_system_powerdown(Machine *machine);
