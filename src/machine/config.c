@@ -34,6 +34,7 @@ void machine_config_free(MachineConfig *config)
     g_free(config->memory_backend);
     g_free(config->dump_dtb);
     g_free(config->dump_memory_map);
+    g_free(config->gdb);
     g_ptr_array_unref(config->serials);
     g_ptr_array_unref(config->monitors);
     g_ptr_array_unref(config->qmps);

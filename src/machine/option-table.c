@@ -128,6 +128,13 @@ static OptionsResult handle_no_user_config(MachineConfig *config, const char *te
     return OPTIONS_RUN;
 }
 
+static OptionsResult handle_s(MachineConfig *config, const char *text, GError **error)
+{
+    g_free(config->gdb);
+    config->gdb = g_strdup("tcp::1234");
+    return OPTIONS_RUN;
+}
+
 static OptionsResult handle_log(MachineConfig *config, const char *text, GError **error)
 {
     if (is_help(text)) {
@@ -236,7 +243,8 @@ const Option options[] = {
     { .help = "Consoles and devices" },
     { "serial", .argument = "BACKEND", .handle = handle_serial,
       .help = "the serial port's other end: stdio, file:PATH, "
-              "unix:PATH[,server=on|off][,wait=on|off], pty, null or none (default stdio); "
+              "unix:PATH[,server=on|off][,wait=on|off], tcp:[HOST]:PORT with the same, pty, null or "
+              "none (default stdio); "
               "mon:BACKEND shares it with a monitor, Ctrl-A c turns to the other" },
     { "monitor", .argument = "BACKEND", .handle = handle_monitor,
       .help = "a monitor for people, on a back end as above; several are possible (default: shares "
@@ -257,6 +265,9 @@ const Option options[] = {
     { .help = "Running" },
     { "no-reboot", FLAG_AT(no_reboot), .help = "end when the guest resets the machine" },
     { "S", FLAG_AT(stopped), .help = "make the machine, but do not start its CPUs: a monitor's cont does" },
+    { "gdb", .argument = "tcp:[HOST]:PORT|unix:PATH", TEXT_AT(gdb),
+      .help = "let gdb connect there and debug the guest; without HOST from this host only" },
+    { "s", .handle = handle_s, .help = "the same as -gdb tcp::1234" },
 
     { .help = "Log and help" },
     { "d", .argument = "ITEM[,ITEM]...", .handle = handle_log,

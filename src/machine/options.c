@@ -22,7 +22,6 @@ static const ForeignOption foreign_options[] = {
     { "mon", "monitors are named with their back end: -monitor unix:PATH,server=on,wait=off for "
              "people, -qmp with the same for programs" },
     { "qmp-pretty", "-qmp answers in one line each; 'jq' makes it pretty" },
-    { "s gdb", "there is no debugger's stub" },
     { "vnc spice sdl full-screen", "there are no graphics; the guest's console is -serial" },
     { "mem-path", "use -object memory-backend-file,id=m,size=SIZE,mem-path=PATH "
                   "-machine memory-backend=m" },

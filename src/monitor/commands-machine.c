@@ -32,7 +32,7 @@ static const MonitorCommand status_command = {
     .qmp = "query-status",
     .hmp = "info status",
     .help = "Shows whether the machine runs, and if not, why.",
-    .details = "States: running, paused (by `stop`), prelaunch (-S: has not run yet), shutdown (the "
+    .details = "States: running, paused (by `stop`), prelaunch (-S: has not run yet), debug (by a debugger, see `gdbserver`), shutdown (the "
                "guest is off), internal-error (a vCPU or the memory map cannot go on). QMP's "
                "`singlestep` is always false.",
     .run = run_status,
@@ -68,7 +68,8 @@ static const MonitorCommand cont_command = {
     .qmp = "cont",
     .hmp = "cont|c",
     .help = "Lets a machine run that was stopped, or started with -S.",
-    .details = "Event: RESUME. Refused once the machine is off or has failed.",
+    .details = "Event: RESUME. Refused once the machine is off or has failed, and while a debugger is "
+               "attached, which would not know of it.",
     .run = run_cont,
 };
 MONITOR_COMMAND_REGISTER(cont_command);

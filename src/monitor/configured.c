@@ -50,6 +50,15 @@ static bool add_all(MonitorHub *hub, const char *option, const GPtrArray *specs,
     return true;
 }
 
+static bool start_gdb(MonitorHub *hub, const char *spec, GError **error)
+{
+    if (!spec || strcmp(spec, "none") == 0 || gdb_server_start(hub->gdb, spec, error)) {
+        return true;
+    }
+    g_prefix_error(error, "-gdb %s: ", spec);
+    return false;
+}
+
 bool monitor_hub_add_configured(MonitorHub *hub, GError **error)
 {
     const MachineConfig *config = machine_config(hub->machine);
@@ -59,5 +68,6 @@ bool monitor_hub_add_configured(MonitorHub *hub, GError **error)
         monitor_hub_add(hub, port, MONITOR_HMP);
     }
     return add_all(hub, "monitor", config->monitors, MONITOR_HMP, port != NULL, error) &&
-           add_all(hub, "qmp", config->qmps, MONITOR_QMP, false, error);
+           add_all(hub, "qmp", config->qmps, MONITOR_QMP, false, error) &&
+           start_gdb(hub, config->gdb, error);
 }

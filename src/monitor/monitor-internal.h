@@ -3,6 +3,7 @@
 #ifndef TESSERA_MONITOR_MONITOR_INTERNAL_H
 #define TESSERA_MONITOR_MONITOR_INTERNAL_H
 
+#include "tessera/gdb/gdb-server.h"
 #include "tessera/monitor/command.h"
 #include "tessera/monitor/monitor.h"
 
@@ -14,6 +15,7 @@ struct MonitorHub {
     Machine *machine;
     GPtrArray *monitors; /* Monitor *, owned */
     GPtrArray *chardevs; /* Chardev *, owned: back ends of some of them */
+    GdbServer *gdb;
     GPtrArray *commands; /* const MonitorCommand *, sorted by name */
 };
 

@@ -279,6 +279,16 @@ static void monitor_free(gpointer opaque)
     g_free(mon);
 }
 
+/* gdb's "monitor LINE": what a person would see. */
+static void run_for_gdb(void *opaque, const char *line, unsigned cpu, GString *out)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!monitor_hub_hmp(opaque, line, cpu, out, &error)) {
+        g_string_append_printf(out, "Error: %s\n", error->message);
+    }
+}
+
 MonitorHub *monitor_hub_new(Machine *machine)
 {
     MonitorHub *hub = g_new0(MonitorHub, 1);
@@ -289,6 +299,7 @@ MonitorHub *monitor_hub_new(Machine *machine)
     hub->chardevs = g_ptr_array_new_with_free_func((GDestroyNotify)chardev_free);
     hub->commands = monitor_commands_load(&error);
     g_assert_no_error(error); /* two commands with one name: found by the first test that starts */
+    hub->gdb = gdb_server_new(machine, run_for_gdb, hub);
     monitor_hub_watch_machine(hub);
     return hub;
 }
@@ -308,6 +319,7 @@ void monitor_hub_free(MonitorHub *hub)
     if (!hub) {
         return;
     }
+    gdb_server_free(hub->gdb); /* its last words are events for the others */
     machine_set_event_handler(hub->machine, NULL, NULL);
     machine_set_watched(hub->machine, false);
     for (guint i = 0; i < hub->monitors->len; i++) {

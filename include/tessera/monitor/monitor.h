@@ -29,7 +29,8 @@ void monitor_hub_add(MonitorHub *hub, Chardev *chr, MonitorMode mode);
 /**
  * monitor_hub_add_configured() - those that the machine's command line asks for
  *
- * -monitor and -qmp, whose back ends the hub owns, and the one that shares the serial port's.
+ * -monitor and -qmp, whose back ends the hub owns, the one that shares the serial port's, and what
+ * -gdb says.
  * Errors: a back end that cannot be opened.
  */
 bool monitor_hub_add_configured(MonitorHub *hub, GError **error);
