@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Amounts in files of the kernel: /proc/PID/status, /proc/meminfo, memory.stat, /proc/PID/cgroup. */
+/* Amounts in files of the kernel: /proc/PID/status and cgroup, /proc/meminfo, memory.stat. */
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <setjmp.h>
@@ -21,6 +21,7 @@ static const char status[] = "Name:\ttessera\n"
                              "Letters:\tx kB\n"
                              "Huge:\t18446744073709551615 kB\n"
                              "Huger:\t18446744073709551616 kB\n"
+                             "More:\t1 kBytes\n"
                              "Last:\t7 kB";
 
 static void test_proc_field_kib_reads(void **state)
@@ -55,13 +56,15 @@ static void test_proc_field_kib_refuses(void **state)
     check_refused("Threads", TESSERA_ERROR_INVALID);
     check_refused("Broken", TESSERA_ERROR_INVALID);
     check_refused("Letters", TESSERA_ERROR_INVALID);
+    check_refused("More", TESSERA_ERROR_INVALID);
     check_refused("Huge", TESSERA_ERROR_INVALID);
     check_refused("Huger", TESSERA_ERROR_INVALID);
 }
 
 static void test_proc_field_number(void **state)
 {
-    static const char stat[] = "anon 8192\nkernel 4096\nsec_pagetables 12288\nodd -1\nempty \n";
+    static const char stat[] = "anon 8192\nkernel 4096\nsec_pagetables 12288\nodd -1\nempty \n"
+                               "large 18446744073709551616\n";
     uint64_t value = 1;
 
     assert_true(proc_field_number(stat, "sec_pagetables", &value, NULL));
@@ -71,6 +74,7 @@ static void test_proc_field_number(void **state)
     assert_false(proc_field_number(stat, "pagetables", &value, NULL));
     assert_false(proc_field_number(stat, "odd", &value, NULL));
     assert_false(proc_field_number(stat, "empty", &value, NULL));
+    assert_false(proc_field_number(stat, "large", &value, NULL));
     assert_int_equal(value, 8192);
 }
 

@@ -49,7 +49,7 @@ static void builder_add(Builder *b, const char *name, uint32_t flags, int expone
 /* @gap bytes lie between the parts; frees the builder. */
 static GByteArray *builder_end(Builder *b, unsigned gap)
 {
-    static const guint8 nothing[64];
+    static const guint8 nothing[256];
     GByteArray *file = g_byte_array_new();
 
     b->header.id_offset = (uint32_t)sizeof(b->header) + gap;

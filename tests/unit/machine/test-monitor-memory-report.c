@@ -273,7 +273,11 @@ static void test_info_memory_kernel_memory(void **state)
 
     g_byte_array_append(stats, (const guint8 *)&header, sizeof(header));
     for (unsigned i = 0; i < 3; i++) {
-        struct kvm_stats_desc desc = { .flags = KVM_STATS_TYPE_INSTANT, .size = 1, .offset = 8 * i };
+        struct kvm_stats_desc desc = {
+            .flags = KVM_STATS_TYPE_INSTANT,
+            .size = 1,
+            .offset = 8 * i,
+        };
         char name[16] = "";
 
         g_strlcpy(name, names[i], sizeof(name));

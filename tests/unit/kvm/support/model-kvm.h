@@ -30,8 +30,8 @@ void model_kvm_set_phys_bits(unsigned bits);
 /** model_kvm_set_cpuid() - what the host supports from now on: a copy of @cpuid */
 void model_kvm_set_cpuid(const struct kvm_cpuid2 *cpuid);
 /**
- * model_kvm_set_stats() - KVM_GET_STATS_FD of VMs and vCPUs gives a file with a copy of @bytes from now
- * on; NULL: the kernel has none of that, as at first
+ * model_kvm_set_stats() - KVM_GET_STATS_FD of VMs and vCPUs gives a file with a copy of @bytes from
+ * now on; NULL: the kernel has none of that, as at first
  */
 void model_kvm_set_stats(const void *bytes, size_t len);
 /** model_kvm_fail_create_vm() - KVM_CREATE_VM fails with @err from now on; 0: not any more */
