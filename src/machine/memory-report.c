@@ -12,7 +12,7 @@
 
 /* The guest's side. */
 
-/* After a refusal or a time-out nothing is pending: the guest keeps the DIMM until it is asked again. */
+/* After a refusal or a time-out nothing is pending: the guest keeps the DIMM until asked again. */
 static bool unplug_pending(const DimmInfo *dimm)
 {
     return dimm->state == DIMM_REQUESTED || dimm->state == DIMM_OFFLINING;

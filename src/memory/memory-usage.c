@@ -37,9 +37,9 @@ static uint64_t or_none(uint64_t amount)
 }
 
 /*
- * Old kernels lack the lines of shared memory's and files' huge pages, and kernels without hugetlbfs
- * those of its pages: there is none of these then. That pages are merged, kernels had before a line
- * for it: untold.
+ * Old kernels lack the lines of shared memory's and files' huge pages, and kernels without
+ * hugetlbfs those of its pages: there is none of these then. But kernels merged pages before they
+ * had a line for it: untold.
  */
 static MemoryAmounts amounts_of(const SmapsMapping *m)
 {
@@ -191,7 +191,8 @@ static const Extent *find_extent(const GArray *extents, uint64_t addr)
     return NULL;
 }
 
-static void count_for_block(MemoryBlockUsage *u, const SmapsMapping *m, const MemoryAmounts *amounts)
+static void count_for_block(MemoryBlockUsage *u, const SmapsMapping *m,
+                            const MemoryAmounts *amounts)
 {
     memory_amounts_add(&u->amounts, amounts);
     u->mergeable |= m->flags & SMAPS_MERGEABLE;
@@ -230,7 +231,7 @@ static MemoryPart part_of(const Sorter *s, const SmapsMapping *m)
     return starts_with(m, "anon_inode:kvm-vcpu") ? MEMORY_PART_VCPU_RUN : MEMORY_PART_OTHER;
 }
 
-/* A private mapping of a file: pages that were written to are the process's own, the rest the file's. */
+/* A private mapping of a file: pages that were written to are the process's, the rest the file's. */
 static void count_for_file(MemoryUsage *usage, const MemoryAmounts *all)
 {
     MemoryAmounts code = *all, data = *all;

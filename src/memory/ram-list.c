@@ -32,7 +32,7 @@ struct RAMList {
     _Atomic(RAMTable *) table;
     _Atomic(NotifierTable *) notifiers;
     pthread_mutex_t leaving_lock; /* guards the next; a leaf */
-    GPtrArray *leaving;           /* RAMBlock *, not owned: mapped until their grace period is over */
+    GPtrArray *leaving;           /* RAMBlock *, not owned: mapped until a grace period is over */
 };
 
 bool find_ram_offset(const RAMExtent *taken, size_t n_taken, uint64_t size, uint64_t align,

@@ -22,15 +22,15 @@ static const MonitorCommand memory_command = {
     .qmp = "x-query-memory",
     .hmp = "info memory",
     .help = "Shows what memory the guest has, and what it and Tessera take of the host's.",
-    .details = "In KiB (QMP: bytes): for each piece of guest memory and for each kind of memory of "
-               "Tessera itself, how much is resident, and of that in huge pages, shared with others "
-               "and merged (KSM); and what is on swap. The sums are those of their parts; the "
-               "kernel's own count of the process stands beside them. What the kernel keeps for the "
-               "VM is not in the process; where it does not tell, there is a `?` (QMP: null) and, at "
-               "the end, the reason (QMP: `unknown`). The kernel goes through the page tables for "
-               "it, some 10 ms for each GiB that is resident in pages of 4 KiB, far less in huge "
-               "pages; -q leaves that out, and what only that would tell. See accounting.md for "
-               "each line.",
+    .details = "In KiB (QMP: bytes): for each piece of guest memory and for each kind of memory "
+               "of Tessera itself, how much is resident, and of that in huge pages, shared with "
+               "others and merged (KSM); and what is on swap. The sums are those of their parts; "
+               "the kernel's own count of the process stands beside them. What the kernel keeps "
+               "for the VM is not in the process; where it does not tell, there is a `?` (QMP: "
+               "null) and, at the end, the reason (QMP: `unknown`). The kernel goes through the "
+               "page tables for it, some 10 ms for each GiB that is resident in pages of 4 KiB, "
+               "far less in huge pages; -q leaves that out, and what only that would tell. See "
+               "accounting.md for each line.",
     .args = memory_args,
     .run = run_memory,
     .print = memory_report_print,

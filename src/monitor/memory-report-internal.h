@@ -14,15 +14,15 @@
  *                  "unplug-pending", AMOUNTS } ],
  *   "leaving", "guest-total", "vmm-total": { AMOUNTS },
  *   "vmm":     [ { "part", AMOUNTS } ],
- *   "process": { "sum", "resident", "vm-rss", "rss-anon", "rss-file", "rss-shmem", "hugetlb", "swap",
- *                "page-tables", "merged", "mappings" },
+ *   "process": { "sum", "resident", "vm-rss", "rss-anon", "rss-file", "rss-shmem", "hugetlb",
+ *                "swap", "page-tables", "merged", "mappings" },
  *   "kvm":     { "mapped", "mapped-4k", "mapped-2m", "mapped-1g", "source", "group",
  *                "group-second-level", "group-page-tables", "group-kernel", "host-second-level",
  *                "slots" },
  *   "unknown": { WHAT: why } }
  *
- * AMOUNTS: "resident", "transparent-huge", "hugetlb", "anonymous", "shared", "merged", "swapped". All
- * amounts are bytes, or null where "unknown" says why.
+ * AMOUNTS: "resident", "transparent-huge", "hugetlb", "anonymous", "shared", "merged", "swapped".
+ * All amounts are bytes, or null where "unknown" says why.
  */
 
 /** memory_report_json() - new reference */

@@ -207,11 +207,11 @@ static void print_process(const json_t *p, GString *out)
     g_string_append_printf(out, "%-*s %11s %11s\n", NAME_WIDTH, "process: both", "", sum);
     g_string_append_printf(out, "%-*s %11s %11s  ", NAME_WIDTH, "  as the kernel counts it", "",
                            resident);
-    g_string_append_printf(out, "VmRSS %s (anonymous %s, files %s, shared memory %s) + HugetlbPages "
-                           "%s", rss, anon, file, shmem, hugetlb);
+    g_string_append_printf(out, "VmRSS %s (anonymous %s, files %s, shared memory %s) + "
+                           "HugetlbPages %s", rss, anon, file, shmem, hugetlb);
     if (json_is_integer(json_object_get(p, "resident")) &&
         json_is_integer(json_object_get(p, "sum"))) {
-        g_string_append_printf(out, difference ? "; %+" PRId64 " since it was added up" : "; equal",
+        g_string_append_printf(out, difference ? "; differs by %+" PRId64 : "; equal",
                                difference / (int64_t)KIB);
     }
     g_string_append_printf(out, "\n\nkernel memory, not in the above\n%-*s %11s %11s\n", NAME_WIDTH,

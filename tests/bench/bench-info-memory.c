@@ -13,8 +13,8 @@
 /*
  * The whole command, text included, on a machine on the model KVM whose RAM was touched beforehand:
  * not at all, in pages of 4 KiB, and in transparent huge pages (where the host has them to give:
- * info_memory_..._thp_us is then near the line without anything). TESSERA_BENCH_RUNS calls (21) each,
- * medians.
+ * info_memory_..._thp_us is then near the line without anything). TESSERA_BENCH_RUNS calls (21)
+ * each, medians.
  */
 enum { RUNS = 21, DIMMS = 256 };
 

@@ -87,7 +87,8 @@ const char *memory_part_name(MemoryPart part); /* "code", "thread-stacks", ... *
  * @rss_anon, @rss_file, @rss_shmem: what @rss is the sum of: RssAnon, RssFile, RssShmem
  * @page_tables: VmPTE: the process's page tables
  * @no_counts: why one of these seven is untold, or NULL
- * @merged: pages of the whole process that KSM has merged (ksm_merging_pages); @no_merged: why untold
+ * @merged: pages of the whole process that KSM has merged (ksm_merging_pages)
+ * @no_merged: why that is untold, or NULL
  */
 typedef struct MemoryUsage {
     GPtrArray *blocks;

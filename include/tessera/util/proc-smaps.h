@@ -12,12 +12,12 @@
  * The format (Linux, Documentation/filesystems/proc.rst, section 1.1, "/proc/PID/smaps"): for each
  * mapping, by increasing address, a line as in /proc/PID/maps and then lines "Key: value":
  *
- *   7f1c40000000-7f1c40200000 rw-p 00000000 00:00 0          [heap]
- *   Rss:                1024 kB                              one line for each amount
- *   VmFlags: rd wr mr mw me ac hg mg                         what the mapping is allowed and advised
+ *   7f1c40000000-7f1c40200000 rw-p 00000000 00:00 0     [heap]
+ *   Rss:                1024 kB                         one line for each amount
+ *   VmFlags: rd wr mr mw me ac hg mg                    what it is allowed and advised
  *
- * Kernels differ in which keys they have, and add new ones: what is unknown here is passed over, and
- * what a kernel does not say is SMAPS_UNTOLD.
+ * Kernels differ in which keys they have, and add new ones: what is unknown here is passed over,
+ * and what a kernel does not say is SMAPS_UNTOLD.
  */
 #define SMAPS_UNTOLD UINT64_MAX
 
@@ -31,7 +31,7 @@ typedef enum SmapsField {
     SMAPS_ANON_HUGE,       /* of it: mapped by transparent huge pages, anonymous, ... */
     SMAPS_SHMEM_HUGE,      /* ... shared memory, ... */
     SMAPS_FILE_HUGE,       /* ... files */
-    SMAPS_SHARED_HUGETLB,  /* huge pages of hugetlbfs that are present: mapped more than once, ... */
+    SMAPS_SHARED_HUGETLB,  /* huge pages of hugetlbfs that are present: mapped often, ... */
     SMAPS_PRIVATE_HUGETLB, /* ... or here only */
     SMAPS_SWAP,            /* on swap */
     SMAPS_FIELDS,
@@ -79,7 +79,7 @@ typedef struct SmapsParser {
 } SmapsParser;
 
 /**
- * smaps_parser_init() / smaps_parser_feed() / smaps_parser_end() - all of the text in pieces, in order
+ * smaps_parser_init() / smaps_parser_feed() / smaps_parser_end() - all of the text, in pieces
  * @fn: called once for each mapping, by increasing address
  *
  * Errors: TESSERA_ERROR_INVALID with the number of the line: no mapping where one must be, one that
@@ -94,9 +94,9 @@ bool smaps_parser_end(SmapsParser *p, GError **error);
  * smaps_read() - the mappings of this process, as <@root>/proc/self/smaps says
  * @root: NULL: the host's files
  *
- * The kernel goes through the page tables of each mapping for it: see docs/accounting.md. Between two
- * mappings others may change the map. Context: any thread; no lock that a vCPU may wait for should
- * be held.
+ * The kernel goes through the page tables of each mapping for it: see docs/accounting.md. Between
+ * two mappings others may change the map. Context: any thread; no lock that a vCPU may wait for
+ * should be held.
  *
  * Errors: TESSERA_ERROR_SYSTEM naming the file; _INVALID as above.
  */

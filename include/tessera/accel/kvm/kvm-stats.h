@@ -14,7 +14,7 @@ typedef enum KvmStatType {
     KVM_STAT_PEAK,       /* the largest so far */
     KVM_STAT_LINEAR_HISTOGRAM, /* buckets of .bucket_size */
     KVM_STAT_LOG_HISTOGRAM,    /* bucket n: 2^(n-1) up to 2^n */
-    KVM_STAT_UNKNOWN_TYPE,     /* this kernel is newer than this program; or debugfs, which does not say */
+    KVM_STAT_UNKNOWN_TYPE,     /* of a newer kernel; or from debugfs, which does not say */
 } KvmStatType;
 
 typedef enum KvmStatUnit {
@@ -28,7 +28,8 @@ typedef enum KvmStatUnit {
 
 /**
  * struct KvmStat - one of them; everything belongs to its set
- * @base, @exponent: the unit is .unit times @base to the power of @exponent; @base: 10, 2, 0 (unknown)
+ * @base, @exponent: the unit is .unit times @base to the power of @exponent; @base is 10, 2, or 0:
+ *      unknown
  * @bucket_size: of KVM_STAT_LINEAR_HISTOGRAM
  * @values, @count: one, or as many as there are buckets
  */
@@ -47,8 +48,8 @@ typedef struct KvmStat {
 typedef struct KvmStatSet KvmStatSet;
 
 /**
- * kvm_read_stats() - of the VM: KVM_GET_STATS_FD, or where the kernel has none of that (before Linux
- * 5.14), <@root>/sys/kernel/debug/kvm
+ * kvm_read_stats() - of the VM: KVM_GET_STATS_FD, or where the kernel has none of that (before
+ * Linux 5.14), <@root>/sys/kernel/debug/kvm
  * @root: folder in front of it; NULL: the host's own files
  *
  * Errors: the kernel tells neither way, with both reasons. Context: any thread, no lock needed.
@@ -58,8 +59,8 @@ KvmStatSet *kvm_read_stats(Kvm *kvm, const char *root, GError **error);
 /**
  * vcpu_set_read_stats() - of vCPU @cpu
  *
- * The kernel gives out the descriptor only while the vCPU is out of the guest: the first call for each
- * holds the vCPUs for it, later ones do not. Context: main thread.
+ * The kernel gives out the descriptor only while the vCPU is out of the guest: the first call for
+ * each holds the vCPUs for it, later ones do not. Context: main thread.
  *
  * Errors: there is no such vCPU (TESSERA_ERROR_NOT_FOUND); the kernel does not tell.
  */
