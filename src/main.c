@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -53,6 +54,39 @@ static void fill_standard_fds(void)
     }
 }
 
+/*
+ * What one thread allocates, another one frees later, and keeps some blocks of each size: while the
+ * memory map changes, the heap would grow and shrink a little. Address space for that is reserved
+ * at once (nothing is resident before it is used) and kept, so that the process is as large after a
+ * DIMM has come and gone as before. Blocks of 128 KiB and more go back when freed.
+ */
+#define HEAP_RESERVE_BYTES (8 << 20)
+
+static void reserve_heap(void)
+{
+    mallopt(M_ARENA_MAX, 1); /* an arena for each vCPU thread would cost resident memory */
+    mallopt(M_TOP_PAD, HEAP_RESERVE_BYTES);
+    mallopt(M_TRIM_THRESHOLD, 16 << 20);
+    mallopt(M_MMAP_THRESHOLD, 128 << 10);
+}
+
+/*
+ * In such a reserve the host, where it hands out huge pages without being asked, makes 2 MiB
+ * resident for the first byte that is used. What lies below the reserve is smaller than that.
+ */
+static void keep_heap_in_small_pages(void)
+{
+#ifndef TESSERA_SANITIZE /* which has a heap of its own */
+    /* Together more than the heap has before its reserve: it grows. */
+    void *pieces[] = { g_malloc(100 << 10), g_malloc(100 << 10) };
+    char *end = sbrk(0);
+
+    madvise(end - HEAP_RESERVE_BYTES, HEAP_RESERVE_BYTES, MADV_NOHUGEPAGE);
+    g_free(pieces[1]);
+    g_free(pieces[0]);
+#endif
+}
+
 /* Before any thread exists: signals are read by the main loop, and one malloc arena serves all. */
 static void prepare_process(void)
 {
@@ -66,16 +100,8 @@ static void prepare_process(void)
     sigaddset(&signals, SIGPWR);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
-    mallopt(M_ARENA_MAX, 1); /* an arena for each vCPU thread would cost resident memory */
-    /*
-     * What one thread allocates, another one frees later, and keeps some blocks of each size: while
-     * the memory map changes, the heap would grow and shrink a little. Address space for that is
-     * reserved at once (nothing is resident before it is used) and kept, so that the process is as
-     * large after a DIMM has come and gone as before. Blocks of 128 KiB and more go back when freed.
-     */
-    mallopt(M_TOP_PAD, 8 << 20);
-    mallopt(M_TRIM_THRESHOLD, 16 << 20);
-    mallopt(M_MMAP_THRESHOLD, 128 << 10);
+    reserve_heap();
+    keep_heap_in_small_pages();
     limit_thread_stacks();
 }
 

@@ -44,4 +44,31 @@ finish
 [ $status = 3 ] && [ "$(wc -l <"$dir/err")" = 1 ] && grep -q "another file has that name" "$dir/err"
 report $? test_replaced_kernel_is_told_once
 
+# Each part of the heap that could hold a huge page was advised against it (VmFlags nh).
+heap_is_of_small_pages()
+{
+    local line range size=0 seen=0
+    while read -r line; do
+        case $line in
+        *'[heap]') range=${line%% *} size=$((0x${range#*-} - 0x${range%-*})) seen=$((seen + size)) ;;
+        [0-9a-f]*-*) size=0 ;;
+        VmFlags:*) ((size < 2 << 20)) || [[ "$line " == *' nh '* ]] || return 1 ;;
+        esac
+    done <"/proc/$pid/smaps"
+    ((seen >= 8 << 20))
+}
+
+# Where the host gives out huge pages unasked, the heap must not become one of 2 MiB.
+if grep -qa -e __asan_init -e __tsan_init "$TESSERA"; then
+    skip_test test_heap_of_small_pages "a sanitizer has its own heap"
+elif [ ! -e /sys/kernel/mm/transparent_hugepage ]; then
+    skip_test test_heap_of_small_pages "this kernel has no transparent huge pages"
+else
+    start "say=up halt" -serial stdio
+    wait_for up && heap_is_of_small_pages
+    report $? test_heap_of_small_pages
+    kill "$pid"
+    finish
+fi
+
 end

@@ -12,10 +12,12 @@ monitor_connect
 wait_for '^=== ready' "$patience" || give_up boot "not ready after $patience s"
 ok boot
 
-# ask: the report, in $reply. member GROUP NAME: a number of it. block ID NAME: of that block.
+# ask: the report, in $reply. member GROUP NAME: a number of it. block ID NAME: of that block; part
+# KIND NAME: of Tessera's own memory of that kind.
 ask() { qmp x-query-memory || not_ok x_query_memory "$reply"; }
 member() { sed -nE "s/.*\"$1\": \{[^}]*\"$2\": (null|[0-9]+).*/\1/p" <<<"$reply"; }
 block() { sed -nE "s/.*\"id\": \"$1\"[^}]*\"$2\": (null|true|false|[0-9]+|\"[^\"]*\").*/\1/p" <<<"$reply"; }
+part() { sed -nE "s/.*\"part\": \"$1\"[^}]*\"$2\": (null|[0-9]+).*/\1/p" <<<"$reply"; }
 resident_kib() { echo $(($(block "$1" resident) / 1024)); }
 
 add_up() { grep -oE '"resident": [0-9]+' | awk '{ sum += $2 } END { printf "%d\n", sum }'; }
@@ -41,6 +43,8 @@ sums()
 sums at_rest
 equal boot_role "$(block pc.ram role)" '"boot"'
 within boot_resident_kib "$(resident_kib pc.ram)" 20000 524288
+# This kernel gives out huge pages unasked: not to the heap.
+within heap_kib $(($(part heap resident) / 1024)) 100 1536
 [ "$(member kvm mapped)" != null ] && [ "$(member kvm mapped)" -gt 0 ]
 verdict $? kvm_mapped "is $(member kvm mapped)"
 within kvm_mapped_kib $(($(member kvm mapped) / 1024)) 1000 600000
