@@ -125,7 +125,7 @@ static void test_unknown_commands_name_the_nearest(void **state)
 {
     MonitorFixture *f = *state;
 
-    assert_text_has(monitor_fixture_hmp_error(f, "info stauts"), "did you mean 'info status'?");
+    assert_text_has(monitor_fixture_hmp_error(f, "info sttatus"), "did you mean 'info status'?");
     assert_text_has(monitor_fixture_hmp_error(f, "inof status"), "did you mean 'info status'?");
     assert_text_has(monitor_fixture_hmp_error(f, "device_ad pc-dimm,id=a,memdev=b"),
                     "did you mean 'device_add'?");
@@ -196,9 +196,9 @@ static void test_complete_commands(void **state)
     expect_words(f, "inf", "info");
     expect_words(f, "info memd", "memdev");
     expect_word(f, "info mem", "memory-devices");
-    expect_words(f, "info   sta", "status");
-    expect_words(f, "info\tsta", "status");
-    expect_words(f, "help info sta", "status");
+    expect_words(f, "info   sta", "stats status");
+    expect_words(f, "info\tsta", "stats status");
+    expect_words(f, "help info sta", "stats status");
     expect_words(f, "help  sto", "stop");
     expect_words(f, "? devi", "device_add device_del device_del_cancel device_del_timeout");
     expect_words(f, "nope ", "");

@@ -636,7 +636,7 @@ static void test_hmp_monitor_runs_lines(void **state)
     open_hmp(&h);
     monitor_hub_add(h.f->hub, h.chr, MONITOR_HMP);
     run_until(shows(&h, "type 'help' for more information\r\n(tessera) "));
-    press(&h, "info sta\t\r");
+    press(&h, "info statu\t\r");
     run_until(shows(&h, "\r\nVM status: paused (prelaunch)\r\n(tessera) "));
     press(&h, "info nope\r");
     run_until(shows(&h, "\r\nError: unknown command: 'info nope'"));

@@ -119,7 +119,7 @@ static void test_unknown_commands_and_words_are_refused(void **state)
 {
     MonitorFixture *f = monitor_fixture_new(NULL);
 
-    assert_text_has(monitor_fixture_hmp_error(f, "info stauts"), "info status");
+    assert_text_has(monitor_fixture_hmp_error(f, "info sttatus"), "info status");
     assert_text_has(monitor_fixture_hmp_error(f, "sytem_reset"), "system_reset");
     assert_text_has(monitor_fixture_hmp_error(f, "stop now"), "'now'");
     assert_text_has(monitor_fixture_qmp_error(f, "stop", "{\"now\": true}"), "'now'");
