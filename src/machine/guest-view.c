@@ -51,25 +51,11 @@ bool guest_view_read(GuestView *view, uint64_t addr, void *buf, size_t len)
     return walk(view, addr, buf, len);
 }
 
+/* Memory only, as when it is read: a device that shows its own as RAM is none. */
 static bool write_physical(AddressSpace *as, hwaddr gpa, const uint8_t *buf, size_t len)
 {
-    MemorySystem *ms = address_space_system(as);
-    size_t done = 0;
-
-    memory_system_lock(ms);
-    while (done < len) {
-        uint64_t there;
-        size_t part = ram_at(as, gpa + done, &there) ? (size_t)MIN(there, len - done) : 0;
-        void *host = part ? address_space_ram_host(as, gpa + done, part) : NULL;
-
-        if (!host) {
-            break;
-        }
-        memcpy(host, buf + done, part);
-        done += part;
-    }
-    memory_system_unlock(ms);
-    return done == len;
+    return address_space_peek(as, gpa, NULL, len) &&
+           address_space_write_rom(as, gpa, MEMTXATTRS_NONE, buf, len) == MEMTX_OK;
 }
 
 bool guest_view_write(GuestView *view, uint64_t addr, const void *buf, size_t len)
