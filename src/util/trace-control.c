@@ -76,7 +76,9 @@ bool trace_set(const char *pattern, bool on, GError **error)
             set_on(i, on);
         }
     }
-    trace_writer_set_active(any_on());
+    if (!trace_writer_set_active(any_on())) {
+        trace_all_off(); /* it has failed in this moment, and said so */
+    }
     return true;
 }
 

@@ -96,6 +96,12 @@ static void append_quoted(GString *out, const char *string, size_t length, bool 
 
 /* Text. */
 
+/* A NAME of several words; one word stands there as it is. */
+static bool is_sentence(const Cursor *c)
+{
+    return c->field->kind == TRACE_KIND_NAME && memchr(c->string, ' ', c->length);
+}
+
 void trace_format_text(GString *out, const TraceRecord *record, const char *thread,
                        uint64_t start)
 {
@@ -106,7 +112,7 @@ void trace_format_text(GString *out, const TraceRecord *record, const char *thre
                            at % 1000000000, thread, c.info->name);
     while (cursor_next(&c)) {
         g_string_append_printf(out, " %s=", c.field->name);
-        if (c.field->kind == TRACE_KIND_TEXT) {
+        if (c.field->kind == TRACE_KIND_TEXT || is_sentence(&c)) {
             append_quoted(out, c.string, c.length, false);
         } else if (c.string) {
             g_string_append_len(out, c.string, (gssize)c.length);
@@ -119,31 +125,24 @@ void trace_format_text(GString *out, const TraceRecord *record, const char *thre
 
 /* JSON. */
 
-/* A span is called as what it is of: "commit", not "commit_begin". */
-static void append_span_name(GString *out, TraceEvent event)
+/*
+ * A span is called as what it is of: "commit", not "commit_begin". And one wants to read what it was
+ * without clicking at it: the first string says so.
+ */
+void trace_json_title(GString *out, const TraceRecord *record)
 {
-    const char *name = trace_table[event].name;
+    Cursor c = cursor_new(record);
+    const char *name = c.info->name;
     size_t length = strlen(name) - (g_str_has_suffix(name, "_begin") ? strlen("_begin") : 0);
 
     g_string_append_len(out, name, (gssize)length);
-}
-
-/* On a timeline one wants to read what it was, without opening it: the first string says so. */
-static void append_title(GString *out, const TraceRecord *record)
-{
-    g_autoptr(GString) title = g_string_new(NULL);
-    Cursor c = cursor_new(record);
-    bool end = c.info->shape == TRACE_SHAPE_END;
-
-    append_span_name(title, end ? c.info->opened : (TraceEvent)record->event);
-    while (!end && cursor_next(&c)) {
+    while (cursor_next(&c)) {
         if (c.string) {
-            g_string_append_c(title, ' ');
-            g_string_append_len(title, c.string, (gssize)c.length);
+            g_string_append_c(out, ' ');
+            g_string_append_len(out, c.string, (gssize)c.length);
             break;
         }
     }
-    append_quoted(out, title->str, title->len, true);
 }
 
 /* Numbers that a double holds are numbers; addresses and the like are for people: hexadecimal. */
@@ -182,11 +181,14 @@ static void append_microseconds(GString *out, const char *key, uint64_t ns, uint
 }
 
 /* What all objects begin with, up to the time. The category is the first word of the name. */
-static void append_head(GString *out, const char *phase, TraceEvent event, int pid, int tid)
+static void append_head(GString *out, const char *title, const char *phase, TraceEvent event,
+                        int pid, int tid)
 {
     const char *name = trace_table[event].name;
 
-    g_string_append_printf(out, "\"ph\":\"%s\",\"cat\":\"%.*s\",\"pid\":%d,\"tid\":%d,", phase,
+    g_string_append(out, ",\n{\"name\":");
+    append_quoted(out, title, strlen(title), true);
+    g_string_append_printf(out, ",\"ph\":\"%s\",\"cat\":\"%.*s\",\"pid\":%d,\"tid\":%d,", phase,
                            (int)strcspn(name, "_"), name, pid, tid);
 }
 
@@ -203,7 +205,7 @@ static uint64_t length_of_complete(const TraceRecord *record)
 }
 
 void trace_json_record(GString *out, int pid, int tid, const TraceRecord *record,
-                       uint64_t start)
+                       const char *title, uint64_t start)
 {
     static const char *const phases[] = {
         [TRACE_SHAPE_INSTANT] = "i",
@@ -214,10 +216,7 @@ void trace_json_record(GString *out, int pid, int tid, const TraceRecord *record
     TraceShape shape = trace_table[record->event].shape;
     uint64_t length = length_of_complete(record);
 
-    g_string_append(out, ",\n{\"name\":");
-    append_title(out, record);
-    g_string_append_c(out, ',');
-    append_head(out, phases[shape], record->event, pid, tid);
+    append_head(out, title, phases[shape], record->event, pid, tid);
     append_microseconds(out, "ts", record->ns - length, start);
     if (shape == TRACE_SHAPE_COMPLETE) {
         append_microseconds(out, "dur", length, 0);
@@ -228,13 +227,10 @@ void trace_json_record(GString *out, int pid, int tid, const TraceRecord *record
     g_string_append_c(out, '}');
 }
 
-void trace_json_close_span(GString *out, int pid, int tid, TraceEvent opened, uint64_t ns,
+void trace_json_close_span(GString *out, int pid, int tid, const TraceSpan *span, uint64_t ns,
                            uint64_t start)
 {
-    g_string_append(out, ",\n{\"name\":\"");
-    append_span_name(out, opened);
-    g_string_append(out, "\",");
-    append_head(out, "E", opened, pid, tid);
+    append_head(out, span->title, "E", span->event, pid, tid);
     append_microseconds(out, "ts", ns, start);
     g_string_append(out, "\"args\":{\"end\":\"not traced\"}}");
 }

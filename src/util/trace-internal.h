@@ -70,6 +70,13 @@ typedef struct TraceRecord {
  */
 #define TRACE_RING_BYTES (256u << 10)
 #define TRACE_SPANS_MAX  16u
+#define TRACE_TITLE_MAX  160u
+
+/* A span that is open in the file: its end must have the same name as its beginning. */
+typedef struct TraceSpan {
+    TraceEvent event;
+    char title[TRACE_TITLE_MAX];
+} TraceSpan;
 
 typedef struct TraceRing {
     char name[16]; /* of the thread: "main", "vcpu0" */
@@ -85,7 +92,7 @@ typedef struct TraceRing {
     uint64_t limit;                     /* of the pass that is being made */
     bool introduced;                    /* its name is in the file */
     unsigned depth;                     /* spans that are open in the file */
-    TraceEvent spans[TRACE_SPANS_MAX];
+    TraceSpan spans[TRACE_SPANS_MAX];
 
     _Alignas(64) uint8_t data[];
 } TraceRing;
@@ -124,10 +131,13 @@ void trace_format_text(GString *out, const TraceRecord *record, const char *thre
  */
 void trace_json_begin(GString *out, int pid, const char *process);
 void trace_json_thread(GString *out, int pid, const TraceRing *ring);
+/** trace_json_title() - what is written at the event on a timeline; not for an end */
+void trace_json_title(GString *out, const TraceRecord *record);
+/** trace_json_record() - @title: that of the event, or of the span that it ends */
 void trace_json_record(GString *out, int pid, int tid, const TraceRecord *record,
-                       uint64_t start);
+                       const char *title, uint64_t start);
 /** trace_json_close_span() - what ends a span whose own end was not seen, at @ns */
-void trace_json_close_span(GString *out, int pid, int tid, TraceEvent opened, uint64_t ns,
+void trace_json_close_span(GString *out, int pid, int tid, const TraceSpan *span, uint64_t ns,
                            uint64_t start);
 void trace_json_end(GString *out);
 
@@ -136,8 +146,12 @@ void trace_json_end(GString *out);
 bool trace_writer_set_file(const char *path, GError **error);
 /** trace_writer_start() - if it is not there. False: no thread, or its file cannot be written */
 bool trace_writer_start(GError **error);
-/** trace_writer_set_active() - events are on: look for them often */
-void trace_writer_set_active(bool active);
+/**
+ * trace_writer_set_active() - events are on: look for them often
+ *
+ * Returns: false where the file has turned out not to be writable; nothing need be on then
+ */
+bool trace_writer_set_active(bool active);
 void trace_writer_flush(void);
 /** trace_writer_stop() - drains, ends the file; returns how many events were lost */
 uint64_t trace_writer_stop(void);

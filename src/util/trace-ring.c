@@ -249,6 +249,7 @@ void trace_ring_take(TraceRing *ring, const TraceRecord *record)
 {
     uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
 
+    g_assert(tail % TRACE_RING_BYTES + record->bytes <= TRACE_RING_BYTES);
     atomic_store_explicit(&ring->tail, tail + record->bytes, memory_order_release);
 }
 

@@ -39,7 +39,9 @@ static struct {
     char *path;     /* NULL: standard error */
     uint64_t start; /* ns that are 0 in the file */
     off_t written;  /* bytes of the file */
+    int pid;
     GString *buffer;
+    GString *title; /* of the event at hand */
     GPtrArray *rings;
 } writer = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -118,49 +120,63 @@ static void close_spans(TraceRing *ring, unsigned down_to, uint64_t ns)
 {
     while (ring->depth > down_to) {
         ring->depth--;
-        trace_json_close_span(writer.buffer, getpid(), ring->tid, ring->spans[ring->depth], ns,
+        trace_json_close_span(writer.buffer, writer.pid, ring->tid, &ring->spans[ring->depth], ns,
                               writer.start);
     }
 }
 
-/* Is @record to be written? An end that has no beginning in the file is not. */
-static bool follow_spans(TraceRing *ring, const TraceRecord *record)
+/* The title of the span that @record begins; NULL: there are too many in each other. */
+static const char *begin_span(TraceRing *ring, const TraceRecord *record, const char *title)
 {
-    const TraceEventInfo *info = &trace_table[record->event];
+    TraceSpan *span = &ring->spans[ring->depth];
+
+    if (ring->depth == TRACE_SPANS_MAX) {
+        return NULL;
+    }
+    ring->depth++;
+    span->event = record->event;
+    g_strlcpy(span->title, title, sizeof(span->title));
+    return span->title;
+}
+
+/* The title of the span that @record ends; NULL: its beginning is not in the file. */
+static const char *end_span(TraceRing *ring, const TraceRecord *record)
+{
     unsigned depth = ring->depth;
 
-    if (info->shape == TRACE_SHAPE_BEGIN) {
-        if (depth == TRACE_SPANS_MAX) {
-            return false;
-        }
-        ring->spans[ring->depth++] = record->event;
-        return true;
-    }
-    if (info->shape != TRACE_SHAPE_END) {
-        return true;
-    }
-    while (depth > 0 && ring->spans[depth - 1] != info->opened) {
+    while (depth > 0 && ring->spans[depth - 1].event != trace_table[record->event].opened) {
         depth--;
     }
     if (depth == 0) {
-        return false;
+        return NULL;
     }
     close_spans(ring, depth, record->ns);
     ring->depth--;
-    return true;
+    return ring->spans[ring->depth].title;
 }
 
 static void write_json_record(TraceRing *ring, const TraceRecord *record)
 {
+    TraceShape shape = trace_table[record->event].shape;
+    const char *title;
+
     if (!ring->introduced) {
         ring->introduced = true;
-        trace_json_thread(writer.buffer, getpid(), ring);
+        trace_json_thread(writer.buffer, writer.pid, ring);
     }
     if (record->event == TRACE_trace_lost) {
         close_spans(ring, 0, record->ns); /* what has ended, and when, is among what is lost */
     }
-    if (follow_spans(ring, record)) {
-        trace_json_record(writer.buffer, getpid(), ring->tid, record, writer.start);
+    g_string_truncate(writer.title, 0);
+    if (shape == TRACE_SHAPE_END) {
+        title = end_span(ring, record);
+    } else {
+        trace_json_title(writer.title, record);
+        title = shape == TRACE_SHAPE_BEGIN ? begin_span(ring, record, writer.title->str)
+                                           : writer.title->str;
+    }
+    if (title) {
+        trace_json_record(writer.buffer, writer.pid, ring->tid, record, title, writer.start);
     }
 }
 
@@ -246,7 +262,7 @@ static bool write_events(uint64_t until)
 static void begin_file(void)
 {
     if (writer.json) {
-        trace_json_begin(writer.buffer, getpid(), "tessera");
+        trace_json_begin(writer.buffer, writer.pid, "tessera");
         write_buffer();
     }
 }
@@ -271,11 +287,11 @@ static void sleep_a_little(bool busy)
         pthread_cond_wait(&writer.changed, &writer.lock);
         return;
     }
-    clock_gettime(CLOCK_REALTIME, &end);
+    clock_gettime(CLOCK_MONOTONIC, &end);
     end.tv_nsec += busy ? SLEEP_BUSY_NS : SLEEP_IDLE_NS;
     end.tv_sec += end.tv_nsec / 1000000000;
     end.tv_nsec %= 1000000000;
-    pthread_cond_timedwait(&writer.changed, &writer.lock, &end);
+    pthread_cond_clockwait(&writer.changed, &writer.lock, CLOCK_MONOTONIC, &end);
 }
 
 static void *writer_thread(void *opaque)
@@ -308,6 +324,21 @@ static void *writer_thread(void *opaque)
 }
 
 /* From outside. */
+
+static void make_buffers(void)
+{
+    writer.pid = getpid();
+    writer.buffer = g_string_sized_new(BUFFER_BYTES);
+    writer.title = g_string_new(NULL);
+    writer.rings = g_ptr_array_new();
+}
+
+static void free_buffers(void)
+{
+    g_string_free(g_steal_pointer(&writer.buffer), TRUE);
+    g_string_free(g_steal_pointer(&writer.title), TRUE);
+    g_clear_pointer(&writer.rings, g_ptr_array_unref);
+}
 
 bool trace_writer_set_file(const char *path, GError **error)
 {
@@ -359,15 +390,13 @@ bool trace_writer_start(GError **error)
         return true;
     }
     writer.start = trace_now();
-    writer.buffer = g_string_sized_new(BUFFER_BYTES);
-    writer.rings = g_ptr_array_new();
+    make_buffers();
     trace_rings_forget_lost();
     trace_rings_set_writer(true);
     ret = start_thread();
     if (ret != 0) {
         trace_rings_set_writer(false);
-        g_string_free(g_steal_pointer(&writer.buffer), TRUE);
-        g_clear_pointer(&writer.rings, g_ptr_array_unref);
+        free_buffers();
         error_set_errno(error, ret, "cannot start the thread that writes the trace");
         return false;
     }
@@ -375,12 +404,16 @@ bool trace_writer_start(GError **error)
     return true;
 }
 
-void trace_writer_set_active(bool active)
+bool trace_writer_set_active(bool active)
 {
+    bool failed;
+
     pthread_mutex_lock(&writer.lock);
-    writer.active = active && !writer.failed;
+    failed = writer.failed;
+    writer.active = active && !failed;
     pthread_cond_broadcast(&writer.changed);
     pthread_mutex_unlock(&writer.lock);
+    return !failed;
 }
 
 void trace_writer_flush(void)
@@ -411,8 +444,7 @@ static void stop_thread(void)
 /* A file that no event was switched on for is a whole one all the same. */
 static void end_unused_file(void)
 {
-    writer.buffer = g_string_new(NULL);
-    writer.rings = g_ptr_array_new();
+    make_buffers();
     if (writer.path) {
         begin_file();
         end_file();
@@ -439,15 +471,12 @@ uint64_t trace_writer_stop(void)
     if (writer.path) {
         close(writer.fd);
     }
-    g_string_free(writer.buffer, TRUE);
-    g_ptr_array_unref(writer.rings);
+    free_buffers();
     g_free(writer.path);
     writer.started = writer.active = writer.ends = writer.failed = false;
     writer.json = false;
     writer.fd = STDERR_FILENO;
     writer.path = NULL;
-    writer.buffer = NULL;
-    writer.rings = NULL;
     writer.written = 0;
     return lost;
 }

@@ -1,141 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Tracing: the list of events, switching, rings, text, Trace Event Format, what goes wrong. */
-#include <fcntl.h>
-#include <glib.h>
+/* Tracing: the list of events, switching, text, Trace Event Format. */
 #include <glib/gstdio.h>
-#include <jansson.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "../../src/util/trace-internal.h"
+#include "support/trace-fixture.h"
 #include "tessera/util/error.h"
 #include "tessera/util/trace-control.h"
-
-static char *dir, *text_path, *json_path;
-
-static int set_up(void **state)
-{
-    dir = g_dir_make_tmp("tessera-trace-XXXXXX", NULL);
-    text_path = g_build_filename(dir, "trace", NULL);
-    json_path = g_build_filename(dir, "trace.json", NULL);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    trace_close();
-    g_unlink(text_path);
-    g_unlink(json_path);
-    g_rmdir(dir);
-    g_clear_pointer(&text_path, g_free);
-    g_clear_pointer(&json_path, g_free);
-    g_clear_pointer(&dir, g_free);
-    return 0;
-}
-
-static void begin(const char *path, const char *pattern)
-{
-    g_autoptr(GError) error = NULL;
-
-    if (!trace_set_file(path, &error) || !trace_set(pattern, true, &error)) {
-        fail_msg("%s", error->message);
-    }
-}
-
-static char *read_file(const char *path)
-{
-    char *text = NULL;
-
-    assert_true(g_file_get_contents(path, &text, NULL, NULL));
-    return text;
-}
-
-/* The trace up to now as text; it ends. */
-static char *end_text(void)
-{
-    trace_close();
-    return read_file(text_path);
-}
-
-static json_t *parse(const char *text)
-{
-    json_error_t error;
-    json_t *list = json_loads(text, JSON_REJECT_DUPLICATES, &error);
-
-    if (!list) {
-        fail_msg("line %d: %s in %s", error.line, error.text, text);
-    }
-    assert_true(json_is_array(list));
-    return list;
-}
-
-static json_t *end_json(void)
-{
-    g_autofree char *text = NULL;
-
-    trace_close();
-    text = read_file(json_path);
-    return parse(text);
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    return json_string_value(json_object_get(object, key));
-}
-
-static json_int_t arg_int(const json_t *event, const char *key)
-{
-    return json_integer_value(json_object_get(json_object_get(event, "args"), key));
-}
-
-/* The @n-th event that is called @name, NULL: there are not so many. */
-static const json_t *find(const json_t *list, const char *name, unsigned n)
-{
-    size_t i;
-    json_t *event;
-
-    json_array_foreach((json_t *)list, i, event) {
-        if (strcmp(text_of(event, "name"), name) == 0 && n-- == 0) {
-            return event;
-        }
-    }
-    return NULL;
-}
-
-/* Each B has its E, on each thread, and time does not go back. */
-static void assert_nested(const json_t *list)
-{
-    g_autoptr(GHashTable) depths = g_hash_table_new(NULL, NULL);
-    GHashTableIter iter;
-    gpointer depth;
-    size_t i;
-    json_t *event;
-
-    json_array_foreach((json_t *)list, i, event) {
-        gpointer tid = GINT_TO_POINTER((int)json_integer_value(json_object_get(event, "tid")));
-        int now = GPOINTER_TO_INT(g_hash_table_lookup(depths, tid));
-
-        now += strcmp(text_of(event, "ph"), "B") == 0;
-        now -= strcmp(text_of(event, "ph"), "E") == 0;
-        assert_true(now >= 0);
-        g_hash_table_insert(depths, tid, GINT_TO_POINTER(now));
-    }
-    g_hash_table_iter_init(&iter, depths);
-    while (g_hash_table_iter_next(&iter, NULL, &depth)) {
-        assert_int_equal(GPOINTER_TO_INT(depth), 0);
-    }
-}
 
 static bool has_rings(void)
 {
@@ -258,7 +137,7 @@ static void test_trace_set_patterns(void **state)
         { "kvm_slo?", 1 },
     };
 
-    begin(text_path, "vcpu_exit");
+    trace_fixture_begin(trace_text_path, "vcpu_exit");
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         assert_true(trace_set("*", false, NULL));
         assert_int_equal(count_on(), 0);
@@ -294,7 +173,7 @@ static void test_trace_set_refuses_what_matches_nothing(void **state)
 static void test_trace_set_file_that_cannot_be(void **state)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *path = g_build_filename(dir, "none", "trace", NULL);
+    g_autofree char *path = g_build_filename(trace_dir, "none", "trace", NULL);
 
     assert_false(trace_set_file(path, &error));
     assert_true(g_error_matches(error, TESSERA_ERROR, TESSERA_ERROR_SYSTEM));
@@ -308,13 +187,13 @@ static void test_text_has_every_kind_of_field(void **state)
 {
     g_autofree char *text = NULL;
 
-    begin(text_path, "*");
+    trace_fixture_begin(trace_text_path, "*");
     trace_event(vcpu_exit, .cpu = 3, .reason = "IO", .address = 0x3f8, .size = 1, .count = 2,
                 .write = true, .value = 0x41);
     trace_event(kvm_ioctl, .request = "KVM_CREATE_VM", .fd = 5, .result = -12, .ns = 1234);
     trace_event(dimm_state, .id = "d1", .reason = "busy: \"in use\"\n");
     trace_event(kvm_slot, .host = UINT64_MAX);
-    text = end_text();
+    text = trace_fixture_end_text();
     assert_true(g_regex_match_simple(
         "^\\[ +[0-9]+\\.[0-9]{9}\\] main: vcpu_exit cpu=3 reason=IO address=0x3f8 size=1 count=2 "
         "write=1 value=0x41\n"
@@ -329,12 +208,12 @@ static void test_text_only_of_what_is_on(void **state)
 {
     g_autofree char *text = NULL;
 
-    begin(text_path, "dimm_*");
+    trace_fixture_begin(trace_text_path, "dimm_*");
     trace_event(machine_state, .state = "running");
     trace_event(dimm_ost, .slot = 1, .event = 3, .status = 0x84);
     assert_true(trace_set("dimm_*", false, NULL));
     trace_event(dimm_ost, .slot = 2, .event = 3, .status = 0x84);
-    text = end_text();
+    text = trace_fixture_end_text();
     assert_non_null(strstr(text, "main: dimm_ost slot=1 event=0x3 status=0x84\n"));
     assert_null(strstr(text, "slot=2"));
     assert_null(strstr(text, "machine_state"));
@@ -352,13 +231,13 @@ static void test_long_text_is_cut(void **state)
     for (unsigned i = 0; i < 60; i++) {
         g_string_append(mixed, "\xc3\xa9"); /* é: an even number of bytes fits behind the x */
     }
-    begin(text_path, "monitor_event");
+    trace_fixture_begin(trace_text_path, "monitor_event");
     trace_event(monitor_event, .event = letters);
     trace_event(monitor_event, .event = mixed->str);
     g_string_append(mixed, "y");
     g_string_erase(mixed, 0, 1);
     trace_event(monitor_event, .event = mixed->str);
-    text = end_text();
+    text = trace_fixture_end_text();
     assert_non_null(strstr(text, cut));
     whole = g_strdup_printf("event=\"%.*s\"\n", TRACE_TEXT_MAX - 1, mixed->str);
     assert_non_null(strstr(text, whole));
@@ -372,26 +251,26 @@ static void test_json_has_names_times_and_arguments(void **state)
     json_t *list;
     const json_t *event, *args;
 
-    begin(json_path, "*");
+    trace_fixture_begin(trace_json_path, "*");
     trace_event(kvm_ioctl, .request = "KVM_CREATE_VM", .fd = 5, .result = -12, .ns = 2500);
     trace_event(dimm_plug, .id = "d1", .slot = 2, .address = 0x100000000, .size = 1 << 27,
                 .hot = true);
-    list = end_json();
-    event = find(list, "thread_name", 0);
-    assert_string_equal(text_of(json_object_get(event, "args"), "name"), "main");
-    assert_string_equal(text_of(event, "ph"), "M");
-    event = find(list, "kvm_ioctl KVM_CREATE_VM", 0);
-    assert_string_equal(text_of(event, "ph"), "X");
-    assert_string_equal(text_of(event, "cat"), "kvm");
+    list = trace_fixture_end_json();
+    event = trace_find_event(list, "thread_name", 0);
+    assert_string_equal(trace_event_text(json_object_get(event, "args"), "name"), "main");
+    assert_string_equal(trace_event_text(event, "ph"), "M");
+    event = trace_find_event(list, "kvm_ioctl KVM_CREATE_VM", 0);
+    assert_string_equal(trace_event_text(event, "ph"), "X");
+    assert_string_equal(trace_event_text(event, "cat"), "kvm");
     assert_float_equal(json_real_value(json_object_get(event, "dur")), 2.5, 0.0001);
     assert_int_equal(json_integer_value(json_object_get(event, "tid")), gettid());
-    assert_int_equal(arg_int(event, "result"), -12);
-    event = find(list, "dimm_plug d1", 0);
+    assert_int_equal(trace_event_arg(event, "result"), -12);
+    event = trace_find_event(list, "dimm_plug d1", 0);
     args = json_object_get(event, "args");
-    assert_string_equal(text_of(event, "ph"), "i");
-    assert_string_equal(text_of(event, "s"), "t");
-    assert_string_equal(text_of(args, "address"), "0x100000000");
-    assert_int_equal(arg_int(event, "slot"), 2);
+    assert_string_equal(trace_event_text(event, "ph"), "i");
+    assert_string_equal(trace_event_text(event, "s"), "t");
+    assert_string_equal(trace_event_text(args, "address"), "0x100000000");
+    assert_int_equal(trace_event_arg(event, "slot"), 2);
     assert_true(json_is_true(json_object_get(args, "hot")));
     json_decref(list);
 }
@@ -407,17 +286,17 @@ static void test_json_escapes_strings(void **state)
     };
     json_t *list;
 
-    begin(json_path, "monitor_event");
+    trace_fixture_begin(trace_json_path, "monitor_event");
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
         trace_event(monitor_event, .event = texts[i][0]);
     }
-    list = end_json();
+    list = trace_fixture_end_json();
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
         g_autofree char *name = g_strconcat("monitor_event ", texts[i][1], NULL);
-        const json_t *event = find(list, name, 0);
+        const json_t *event = trace_find_event(list, name, 0);
 
         assert_non_null(event);
-        assert_string_equal(text_of(json_object_get(event, "args"), "event"), texts[i][1]);
+        assert_string_equal(trace_event_text(json_object_get(event, "args"), "event"), texts[i][1]);
     }
     json_decref(list);
 }
@@ -427,7 +306,7 @@ static void test_json_spans_are_nested(void **state)
     json_t *list;
     const json_t *event;
 
-    begin(json_path, "*");
+    trace_fixture_begin(trace_json_path, "*");
     trace_event(vcpu_enter, .cpu = 0); /* the end of nothing that was seen */
     trace_event(commit_end, .cause = "before", .ok = true);
     trace_event(monitor_command_begin, .command = "device_add", .monitor = "qmp");
@@ -436,17 +315,18 @@ static void test_json_spans_are_nested(void **state)
     trace_event(commit_end, .cause = "device_add d1", .ok = true, .ioctls = 3);
     trace_event(monitor_command_end, .command = "device_add", .ok = true);
     trace_event(machine_reset_begin, .cause = "it ends with the trace");
-    list = end_json();
-    assert_nested(list);
-    assert_null(find(list, "vcpu_exit", 0));
-    event = find(list, "commit", 0);
-    assert_int_equal(arg_int(event, "ioctls"), 3);
-    assert_null(find(list, "commit", 1));
-    event = find(list, "kvm_park", 0);
-    assert_string_equal(text_of(event, "ph"), "B");
-    event = find(list, "kvm_park", 1);
-    assert_string_equal(text_of(event, "ph"), "E");
-    assert_non_null(find(list, "machine_reset", 0));
+    list = trace_fixture_end_json();
+    assert_trace_nested(list);
+    assert_null(trace_find_event(list, "vcpu_exit", 0));
+    assert_null(trace_find_event(list, "commit before", 0));
+    event = trace_find_event(list, "commit device_add d1", 1);
+    assert_string_equal(trace_event_text(event, "ph"), "E");
+    assert_int_equal(trace_event_arg(event, "ioctls"), 3);
+    event = trace_find_event(list, "kvm_park", 0);
+    assert_string_equal(trace_event_text(event, "ph"), "B");
+    event = trace_find_event(list, "kvm_park", 1);
+    assert_string_equal(trace_event_text(event, "ph"), "E");
+    assert_non_null(trace_find_event(list, "machine_reset it ends with the trace", 1));
     json_decref(list);
 }
 
@@ -460,7 +340,7 @@ static void test_json_of_a_killed_process(void **state)
     pid_t child = fork();
 
     if (child == 0) {
-        begin(json_path, "*");
+        trace_fixture_begin(trace_json_path, "*");
         trace_event(machine_state, .state = "running");
         trace_event(commit_begin, .cause = "never ends");
         trace_flush();
@@ -468,12 +348,12 @@ static void test_json_of_a_killed_process(void **state)
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status));
-    text = read_file(json_path);
+    text = trace_fixture_read(trace_json_path);
     assert_false(g_str_has_suffix(text, "]\n"));
     whole = g_strconcat(text, "\n]\n", NULL);
-    list = parse(whole);
-    assert_non_null(find(list, "machine_state running", 0));
-    assert_non_null(find(list, "commit never ends", 0));
+    list = trace_fixture_parse(whole);
+    assert_non_null(trace_find_event(list, "machine_state running", 0));
+    assert_non_null(trace_find_event(list, "commit never ends", 0));
     json_decref(list);
 }
 
@@ -481,266 +361,16 @@ static void test_json_without_events(void **state)
 {
     json_t *list;
 
-    assert_true(trace_set_file(json_path, NULL));
-    list = end_json();
+    assert_true(trace_set_file(trace_json_path, NULL));
+    list = trace_fixture_end_json();
     assert_int_equal(json_array_size(list), 1);
-    json_decref(list);
-}
-
-/* --- Rings --- */
-
-static void test_ring_goes_round(void **state)
-{
-    const unsigned n = 3 * TRACE_RING_BYTES / 32; /* several times round */
-    g_autofree char *text = NULL;
-    const char *p;
-
-    begin(text_path, "*");
-    for (unsigned i = 0; i < n; i++) {
-        if (i % 3 == 0) {
-            trace_event(monitor_event, .event = &"abcdefghijklmnopqrstuvwxyz"[i / 3 % 20]);
-        }
-        trace_event(dimm_ost, .slot = i, .event = i, .status = i);
-        if (i % 512 == 0) {
-            trace_flush();
-        }
-    }
-    text = end_text();
-    p = text;
-    for (unsigned i = 0; i < n; i++) {
-        g_autofree char *wanted = g_strdup_printf("slot=%u event=0x%x status=0x%x\n", i, i, i);
-
-        p = strstr(p, "dimm_ost ");
-        assert_non_null(p);
-        p += strlen("dimm_ost ");
-        assert_memory_equal(p, wanted, strlen(wanted));
-    }
-    assert_null(strstr(text, "trace_lost"));
-}
-
-static void *read_all(void *opaque)
-{
-    GString *text = g_string_new(NULL);
-    char buf[65536];
-    ssize_t n;
-
-    while ((n = read(GPOINTER_TO_INT(opaque), buf, sizeof(buf))) > 0) {
-        g_string_append_len(text, buf, n);
-    }
-    return text;
-}
-
-/* Nobody reads the pipe: the writer waits in write(), and the ring fills up. */
-static void test_lost_events_are_counted(void **state)
-{
-    const unsigned n = 40000;
-    unsigned written = 0, lost = 0;
-    json_int_t next = 0;
-    pthread_t reader;
-    void *ret;
-    GString *text;
-    json_t *list, *event;
-    size_t i;
-    int fd;
-
-    assert_int_equal(mkfifo(json_path, 0600), 0);
-    fd = open(json_path, O_RDONLY | O_NONBLOCK);
-    assert_true(fd >= 0);
-    begin(json_path, "*");
-    for (unsigned e = 0; e < n; e++) {
-        trace_event(dimm_ost, .slot = e);
-    }
-    assert_true(trace_rings_lost() > 0);
-    fcntl(fd, F_SETFL, 0);
-    assert_int_equal(pthread_create(&reader, NULL, read_all, GINT_TO_POINTER(fd)), 0);
-    trace_flush();
-    trace_event(dimm_ost, .slot = n);
-    trace_close();
-    pthread_join(reader, &ret);
-    close(fd);
-    text = ret;
-    list = parse(text->str);
-    json_array_foreach(list, i, event) {
-        if (strcmp(text_of(event, "name"), "dimm_ost") == 0) {
-            assert_int_equal(arg_int(event, "slot"), next);
-            next++;
-            written++;
-        } else if (strcmp(text_of(event, "name"), "trace_lost") == 0) {
-            lost += arg_int(event, "count");
-            next += arg_int(event, "count");
-        }
-    }
-    assert_true(lost > 0);
-    assert_int_equal(written + lost, n + 1);
-    json_decref(list);
-    g_string_free(text, TRUE);
-}
-
-/* What begins and ends where events are missing is not known: the spans end there. */
-static void test_lost_events_end_spans(void **state)
-{
-    json_t *list;
-
-    begin(json_path, "*");
-    trace_event(commit_begin, .cause = "its end is lost");
-    trace_event(trace_lost, .count = 2);
-    trace_event(commit_begin, .cause = "another");
-    trace_event(commit_end, .cause = "another");
-    list = end_json();
-    assert_nested(list);
-    assert_int_equal(arg_int(find(list, "trace_lost", 0), "count"), 2);
-    json_decref(list);
-}
-
-#define THREADS       4
-#define THREAD_EVENTS 20000u
-
-static void *record_many(void *opaque)
-{
-    unsigned number = GPOINTER_TO_UINT(opaque);
-    g_autofree char *name = g_strdup_printf("test%u", number);
-
-    pthread_setname_np(pthread_self(), name);
-    for (unsigned i = 0; i < THREAD_EVENTS; i++) {
-        if (i % 2 == 0) {
-            trace_event(commit_begin, .cause = name);
-        } else {
-            trace_event(commit_end, .cause = name, .ok = true, .views = i);
-        }
-    }
-    return NULL;
-}
-
-/* Threads record, end, and give back their rings, while the writer writes and others switch. */
-static void test_threads_at_once(void **state)
-{
-    pthread_t threads[THREADS];
-    json_int_t last[THREADS] = { 0 };
-    json_t *list, *event;
-    size_t i;
-
-    begin(json_path, "*");
-    for (unsigned t = 0; t < THREADS; t++) {
-        assert_int_equal(pthread_create(&threads[t], NULL, record_many, GUINT_TO_POINTER(t)), 0);
-    }
-    for (unsigned n = 0; n < 50; n++) {
-        assert_true(trace_set("vcpu_*", n % 2, NULL));
-        trace_event(vcpu_enter, .cpu = n);
-        trace_flush();
-    }
-    for (unsigned t = 0; t < THREADS; t++) {
-        pthread_join(threads[t], NULL);
-    }
-    list = end_json();
-    assert_nested(list);
-    json_array_foreach(list, i, event) {
-        const char *cause = text_of(json_object_get(event, "args"), "cause");
-
-        if (cause && strcmp(text_of(event, "ph"), "E") == 0) {
-            unsigned t = (unsigned)atoi(cause + strlen("test"));
-
-            assert_true(t < THREADS && arg_int(event, "views") > last[t]);
-            last[t] = arg_int(event, "views");
-        }
-    }
-    for (unsigned t = 0; t < THREADS; t++) {
-        assert_true(last[t] > 0);
-    }
-    json_decref(list);
-}
-
-static void *record_one(void *opaque)
-{
-    trace_event(machine_state, .state = "second");
-    trace_event(commit_begin, .cause = "ends with its thread");
-    return NULL;
-}
-
-/* By time, whatever ring they were in; and a thread that has ended leaves no ring. */
-static void test_text_is_in_order_of_time(void **state)
-{
-    g_autoptr(GPtrArray) rings = g_ptr_array_new();
-    g_autofree char *text = NULL;
-    pthread_t thread;
-
-    begin(text_path, "*");
-    trace_event(machine_state, .state = "first");
-    assert_int_equal(pthread_create(&thread, NULL, record_one, NULL), 0);
-    pthread_join(thread, NULL);
-    trace_event(machine_state, .state = "third");
-    trace_flush();
-    trace_flush(); /* the one before has emptied the ring */
-    trace_rings_snapshot(rings);
-    assert_int_equal(rings->len, 1);
-    text = end_text();
-    assert_true(g_regex_match_simple("state=first\n.*state=second\n.*state=third\n", text,
-                                     G_REGEX_DOTALL, 0));
-}
-
-static void test_span_ends_with_its_thread(void **state)
-{
-    pthread_t thread;
-    json_t *list;
-
-    begin(json_path, "*");
-    assert_int_equal(pthread_create(&thread, NULL, record_one, NULL), 0);
-    pthread_join(thread, NULL);
-    list = end_json();
-    assert_nested(list);
-    assert_non_null(find(list, "commit ends with its thread", 0));
-    json_decref(list);
-}
-
-/* --- What goes wrong --- */
-
-static void test_full_disk_ends_the_trace(void **state)
-{
-    g_autoptr(GError) error = NULL;
-
-    begin("/dev/full", "*");
-    trace_event(machine_state, .state = "running");
-    trace_flush();
-    assert_int_equal(count_on(), 0);
-    assert_false(trace_set("*", true, &error));
-    assert_true(g_error_matches(error, TESSERA_ERROR, TESSERA_ERROR_LIMIT));
-    assert_non_null(strstr(error->message, "/dev/full"));
-    trace_close();
-    begin(text_path, "*"); /* another file, after the end of that one */
-    trace_event(machine_state, .state = "running");
-}
-
-/* In the middle of a line there is no room any more: the file ends with the line before it. */
-static void test_full_disk_leaves_a_whole_file(void **state)
-{
-    struct rlimit limit = { 3000, RLIM_INFINITY }, before;
-    g_autofree char *text = NULL;
-    struct stat st;
-    json_t *list;
-
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    begin(json_path, "*");
-    trace_event(machine_state, .state = "running");
-    trace_flush();
-    for (unsigned i = 0; i < 100; i++) {
-        trace_event(dimm_ost, .slot = i);
-    }
-    trace_flush();
-    assert_int_equal(count_on(), 0);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-    assert_int_equal(g_stat(json_path, &st), 0);
-    assert_true(st.st_size < 3000);
-    text = read_file(json_path);
-    list = parse(text);
-    assert_non_null(find(list, "machine_state running", 0));
-    assert_non_null(find(list, "dimm_ost", 5)); /* what had room is kept */
     json_decref(list);
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name)                                                                               \
+    cmocka_unit_test_setup_teardown(name, trace_fixture_setup, trace_fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_list_is_consistent),
         TEST(test_list_gives_help),
@@ -758,14 +388,6 @@ int main(void)
         TEST(test_json_spans_are_nested),
         TEST(test_json_of_a_killed_process),
         TEST(test_json_without_events),
-        TEST(test_ring_goes_round),
-        TEST(test_lost_events_are_counted),
-        TEST(test_lost_events_end_spans),
-        TEST(test_threads_at_once),
-        TEST(test_text_is_in_order_of_time),
-        TEST(test_span_ends_with_its_thread),
-        TEST(test_full_disk_ends_the_trace),
-        TEST(test_full_disk_leaves_a_whole_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

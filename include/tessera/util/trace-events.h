@@ -42,7 +42,7 @@ EVENT(kvm_slot, INSTANT, kvm_slot, "a memory slot was set, changed or (size 0) d
       FIELD(U32, slot) FIELD(HEX, address) FIELD(HEX, size) FIELD(HEX, flags) FIELD(HEX, host)
       FIELD(INT, result) FIELD(TEXT, region))
 EVENT(kvm_park_begin, BEGIN, kvm_park_begin,
-      "all vCPUs leave the guest, because a slot changes that is in use",
+      "all vCPUs leave the guest, because a slot changes that is in use; done: steps before it",
       FIELD(U32, done))
 EVENT(kvm_park_end, END, kvm_park_begin, "the vCPUs may go on",
       FIELD(DEC, us))
@@ -50,9 +50,9 @@ EVENT(kvm_park_end, END, kvm_park_begin, "the vCPUs may go on",
 EVENT(commit_begin, BEGIN, commit_begin, "the memory map is made anew where it was edited",
       FIELD(TEXT, cause))
 EVENT(commit_end, END, commit_begin, "and is published, or (ok=0) as it was before",
-      FIELD(TEXT, cause) FIELD(BOOL, ok) FIELD(DEC, views) FIELD(DEC, ranges)
+      FIELD(TEXT, cause) FIELD(BOOL, ok) FIELD(DEC, us) FIELD(DEC, views) FIELD(DEC, ranges)
       FIELD(DEC, nodes_built) FIELD(DEC, nodes_shared) FIELD(DEC, calls) FIELD(DEC, ioctls)
-      FIELD(DEC, pauses) FIELD(DEC, pause_us) FIELD(DEC, us))
+      FIELD(DEC, pauses) FIELD(DEC, pause_us))
 
 EVENT(dimm_plug, INSTANT, dimm_plug,
       "a DIMM is in its slot, mapped; the guest is told of it if hot",

@@ -55,8 +55,12 @@ extern TraceState trace_states[TRACE_EVENT_COUNT];
 #include "tessera/util/trace-events.h"
 
 /** trace_on() - does anybody want this event (its bare name)? For work that only a trace needs */
+#ifdef TESSERA_UNTRACED /* to measure what trace points cost: tests/bench/untraced */
+#define trace_on(event) false
+#else
 #define trace_on(event)                                                                          \
     G_UNLIKELY(__atomic_load_n(&trace_states[TRACE_##event].any, __ATOMIC_RELAXED) != 0)
+#endif
 
 /**
  * trace_event() - trace_event(kvm_slot, .slot = id, .address = gpa, ...); fields left out are 0
@@ -87,7 +91,7 @@ static inline bool trace_exits_on(void)
 
     G_STATIC_ASSERT(TRACE_vcpu_exit < 4 && TRACE_vcpu_enter < 4 && TRACE_memory_dispatch < 4 &&
                     TRACE_coalesced_drain < 4 && sizeof(TraceState) == 4);
-#ifdef TESSERA_UNTRACED /* to measure what this costs: tests/bench/bench-run-loop-untraced */
+#ifdef TESSERA_UNTRACED
     return false && pairs;
 #else
     return G_UNLIKELY((__atomic_load_n(&pairs[0], __ATOMIC_RELAXED) |
