@@ -109,6 +109,24 @@ static char *separate_format(const char *line)
     return g_strdup_printf("%.*s %s", (int)word, line, line + word);
 }
 
+static void trace_begin(const MonitorCommand *cmd)
+{
+    if (trace_on(monitor_command_begin)) {
+        g_autofree char *name = monitor_command_hmp_name(cmd);
+
+        trace_event(monitor_command_begin, .command = name, .monitor = "hmp");
+    }
+}
+
+static void trace_end(const MonitorCommand *cmd, const char *error, bool ok)
+{
+    if (trace_on(monitor_command_end)) {
+        g_autofree char *name = monitor_command_hmp_name(cmd);
+
+        trace_event(monitor_command_end, .command = name, .ok = ok, .error = error);
+    }
+}
+
 static bool run_command(Monitor *mon, const MonitorCommand *cmd, char *const *words, GString *out,
                         GError **error)
 {
@@ -116,7 +134,7 @@ static bool run_command(Monitor *mon, const MonitorCommand *cmd, char *const *wo
     json_t *result = NULL;
     bool ok = args != NULL;
 
-    trace_event(monitor_command_begin, .command = cmd->hmp, .monitor = "hmp");
+    trace_begin(cmd);
     if (ok && cmd->run_text) {
         ok = cmd->run_text(mon, args, out, error);
     } else if (ok) {
@@ -125,8 +143,7 @@ static bool run_command(Monitor *mon, const MonitorCommand *cmd, char *const *wo
             cmd->print(result, out);
         }
     }
-    trace_event(monitor_command_end, .command = cmd->hmp, .ok = ok,
-                .error = ok || !error ? NULL : (*error)->message);
+    trace_end(cmd, ok || !error ? NULL : (*error)->message, ok);
     json_decref(result);
     json_decref(args);
     return ok;

@@ -172,18 +172,23 @@ static void query_commands(Monitor *mon, const json_t *args, json_t *id)
     }
 }
 
+static void trace_end(const MonitorCommand *cmd, const GError *error)
+{
+    trace_event(monitor_command_end, .command = cmd->qmp, .ok = !error,
+                .error = error ? error->message : NULL);
+}
+
 static void run_checked(Monitor *mon, const MonitorCommand *cmd, json_t *args, json_t *id)
 {
     g_autoptr(GError) error = NULL;
     json_t *result = NULL;
 
-    trace_event(monitor_command_begin, .command = cmd->qmp, .monitor = "qmp");
     if (!cmd->run(mon, args, &result, &error)) {
-        trace_event(monitor_command_end, .command = cmd->qmp, .error = error->message);
+        trace_end(cmd, error);
         respond_error(mon, class_of(cmd, error), error->message, id);
         return;
     }
-    trace_event(monitor_command_end, .command = cmd->qmp, .ok = true);
+    trace_end(cmd, NULL);
     respond(mon, "return", result ? result : json_object(), id);
 }
 
@@ -195,7 +200,9 @@ static void run_command(Monitor *mon, const MonitorCommand *cmd, json_t *args, j
 {
     g_autoptr(GError) error = NULL;
 
+    trace_event(monitor_command_begin, .command = cmd->qmp, .monitor = "qmp");
     if (!monitor_args_check(cmd, args, &error)) {
+        trace_end(cmd, error);
         respond_error(mon, "GenericError", error->message, id);
         return;
     }
