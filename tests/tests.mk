@@ -185,16 +185,19 @@ $(BENCH_TESTS): $B/%: $B/%.o $(BENCH_SUPPORT) $(LIB_OBJS) $B/flags
 # Without the kernel: these answer the ioctls themselves.
 $B/tests/bench/bench-run-loop $B/tests/bench/bench-commit: private LDFLAGS_ALL += $(KVM_WRAP)
 
-# The same with a run loop that never looks whether it is traced: what is left over is the cost of that.
-UNTRACED := $B/tests/bench/untraced
-$(UNTRACED)/vcpu-run.o: src/accel/kvm/vcpu-run.c $B/flags
+# The same with an exit path without any trace point: what is left over is what they cost.
+UNTRACED      := $B/tests/bench/untraced
+UNTRACED_SRCS := $(addprefix src/accel/kvm/,vcpu-run.c vcpu-exits.c coalesced.c) \
+                 $(addprefix src/memory/,access.c access-size.c access-counters.c dispatch.c)
+UNTRACED_OBJS := $(UNTRACED_SRCS:%.c=$(UNTRACED)/%.o)
+$(UNTRACED_OBJS): $(UNTRACED)/%.o: %.c $B/flags
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -DTESSERA_UNTRACED -MMD -MP -c -o $@ $<
 
-$(UNTRACED)/bench-run-loop: $B/tests/bench/bench-run-loop.o $(BENCH_SUPPORT) $(UNTRACED)/vcpu-run.o $(LIB_OBJS) $B/flags
+$(UNTRACED)/bench-run-loop: $B/tests/bench/bench-run-loop.o $(BENCH_SUPPORT) $(UNTRACED_OBJS) $(LIB_OBJS) $B/flags
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS_ALL) $(KVM_WRAP) -o $@ $(filter-out %/accel/kvm/vcpu-run.o,$(filter %.o,$^)) $(PKG_LIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) $(KVM_WRAP) -o $@ $(filter-out $(UNTRACED_SRCS:%.c=$B/%.o),$(filter %.o,$^)) $(PKG_LIBS)
 
 # tests/unit/test-trace-cost.sh compares the two.
 ifeq ($(SAN)$(filter 1,$(COV))$(filter 1,$(DEBUG)),)

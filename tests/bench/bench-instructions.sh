@@ -37,7 +37,7 @@ for bench in bench-memory bench-run-loop bench-coalesced bench-trace; do
 done
 show | tee "$dumps/lines"
 
-# What an exit pays for being traceable, while it is not traced: the same loop without the question.
+# What an exit pays for being traceable, while it is not traced: the same path without trace points.
 count untraced/bench-run-loop
 show | cat "$dumps/lines" - | awk '
     /^run_loop_exit_instructions / { values[n++] = $2 }

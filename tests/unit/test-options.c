@@ -158,6 +158,29 @@ static void test_options_parse_defaults(void **state)
     assert_false(c->nographic || c->nodefaults || c->no_reboot || c->stopped);
     assert_null(c->log_items);
     assert_null(c->log_file);
+    assert_int_equal(c->traces->len, 0);
+    assert_null(c->trace_file);
+}
+
+/* An underscore stands for a blank in these lines, so the names are patterns. */
+static void test_options_parse_trace(void **state)
+{
+    g_autoptr(MachineConfig) c =
+        expect_run("-trace vcpu*,file=first -trace enable=kvm?slot,file=a,,b.json "
+                   "-trace enable=-vcpu?enter");
+
+    assert_int_equal(c->traces->len, 3);
+    assert_string_equal(c->traces->pdata[0], "vcpu*");
+    assert_string_equal(c->traces->pdata[1], "kvm?slot");
+    assert_string_equal(c->traces->pdata[2], "-vcpu?enter");
+    assert_string_equal(c->trace_file, "a,b.json");
+    expect_answer("-trace help", "vcpu_exit(cpu, reason, address");
+    expect_answer("-trace ?", "kvm_slot");
+    expect_refused("-kernel x -trace vcpu", "-trace vcpu", "'vcpu' (did you mean 'vcpu", NULL);
+    expect_refused("-kernel x -trace enable=-nothing*", "'nothing*'", "-trace help", NULL);
+    expect_refused("-kernel x -trace vcpu*,flie=x", "-trace", "'flie'", "'file'", NULL);
+    expect_refused("-kernel x -trace vcpu*,file=", "-trace", "file", NULL);
+    expect_refused("-kernel x -trace", "-trace", NULL);
 }
 
 static void test_options_parse_every_option(void **state)
@@ -515,6 +538,7 @@ static const char *const vocabulary[] = {
     "-name", "-kernel", "-initrd", "-append", "-serial", "-nographic", "-nodefaults", "-display",
     "-monitor", "-qmp", "-vga",
     "-nic", "-net", "-parallel", "-no-user-config", "-no-reboot", "-S", "-d", "-D", "-help",
+    "-trace",
     "-version", "--m", "--kernel", "-kernel", "-drive", "-kernal", "-", "--", "", "512", "5G", "0",
     "1B", "8E", "16E", "1G,slots=4,maxmem=8G", "slots=4", "maxmem=1,slots=257", "2,cores=2", "help",
     "?", "none", "stdio", "mon:stdio", "mon:x", "file:", "pc", "pc,dtb=on", "dumpdtb=x", "q35",
@@ -606,6 +630,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_options_parse_defaults),
         cmocka_unit_test(test_options_parse_every_option),
+        cmocka_unit_test(test_options_parse_trace),
         cmocka_unit_test(test_options_parse_two_dashes),
         cmocka_unit_test(test_options_parse_repeated),
         cmocka_unit_test(test_options_parse_doubled_comma),

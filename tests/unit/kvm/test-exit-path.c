@@ -9,6 +9,7 @@
 #include "../../../src/accel/kvm/vcpu-internal.h"
 #include "../../../src/memory/access-internal.h"
 #include "support/vcpu-fixture.h"
+#include "tessera/util/trace-control.h"
 
 /*
  * This program's own malloc() and pthread_mutex_lock() stand before the C library's, for the library
@@ -246,6 +247,27 @@ static void test_exit_takes_no_lock_and_allocates_nothing(void **state)
     }
 }
 
+/* Nor does one that is traced, but for the ring that its thread gets with its first event. */
+static void test_traced_exit_takes_no_lock_and_allocates_nothing(void **state)
+{
+    VcpuFixture *f = *state;
+    uint64_t data[8] = { 0 };
+    uint8_t byte = 1;
+
+    prepare(f);
+    assert_true(trace_set_file("/dev/null", NULL));
+    assert_true(trace_set("*", true, NULL));
+    push_port(f, END_PORT, &byte);
+    run(f);
+    forget();
+    push_port(f, START_PORT, &byte);
+    push_exits(f, data);
+    push_port(f, END_PORT, &byte);
+    run(f);
+    assert_counted(0, 0, 0);
+    trace_close();
+}
+
 /* What is queued must have reached its device before the exit is served: one lock, the ring's. */
 static void test_exit_with_queued_writes_takes_the_rings_lock(void **state)
 {
@@ -338,6 +360,8 @@ int main(void)
         cmocka_unit_test(test_counters_count_what_this_thread_does),
 #endif
         cmocka_unit_test_setup_teardown(test_exit_takes_no_lock_and_allocates_nothing,
+                                        vcpu_fixture_setup, vcpu_fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_traced_exit_takes_no_lock_and_allocates_nothing,
                                         vcpu_fixture_setup, vcpu_fixture_teardown),
         cmocka_unit_test_setup_teardown(test_exit_with_queued_writes_takes_the_rings_lock,
                                         vcpu_fixture_setup, vcpu_fixture_teardown),
