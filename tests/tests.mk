@@ -56,6 +56,12 @@ $(GUEST_TESTS): $B/%: $B/%.o $(GUEST_SUPPORT) $(LIB_OBJS) $B/flags
 # Two of them run the unit tests' model KVM beside the kernel's.
 $B/tests/guest/test-kvm-real $B/tests/guest/test-slot-differential: $(KVM_SUPPORT) $B/tests/unit/support/access-fixture.o
 
+# Looks at files of -trace, here and in the rig.
+CHECK_TRACE := $B/tests/trace/check-trace
+$(CHECK_TRACE): $(CHECK_TRACE).o $B/flags
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(PKG_LIBS)
+
 # These run in the rig too (tests/rig/scenarios/slots.sh and translate.sh).
 RIG_GUEST_TESTS := $B/tests/guest/test-slot-differential $B/tests/guest/test-slot-toggle $B/tests/guest/test-translate
 
@@ -111,11 +117,11 @@ unit: $(UNIT_TESTS) $(UNIT_KVM_TESTS) $(UNIT_MACHINE_TESTS) $(PROGRAM)
 	$(Q)$(TEST_ENV) tests/run-suite -j $(JOBS) unit $(RESULTS) $(UNIT_TESTS) $(UNIT_KVM_TESTS) $(UNIT_MACHINE_TESTS) $(UNIT_SCRIPTS)
 
 .PHONY: guest
-guest: $(GUEST_TESTS) $(PROGRAM) payloads
+guest: $(GUEST_TESTS) $(CHECK_TRACE) $(PROGRAM) payloads
 	$(Q)$(TEST_ENV) tests/run-suite guest $(RESULTS) $(GUEST_TESTS) $(GUEST_SCRIPTS)
 
 .PHONY: rig
-rig: $(INSTALLED) $(RIG_GUEST_TESTS) payloads
+rig: $(INSTALLED) $(RIG_GUEST_TESTS) $(CHECK_TRACE) payloads
 	$(Q)BUILD=$(abspath $B) tests/rig/check $(RESULTS) $(SCENARIOS)
 
 .PHONY: check
