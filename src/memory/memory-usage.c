@@ -89,7 +89,6 @@ static void list_block(RAMBlock *block, void *opaque)
     u->file_bytes = MEMORY_UNTOLD;
     u->leaving = !block->named;
     u->foreign = block->flags & RAM_FOREIGN;
-    u->amounts = u->foreign ? untold : (MemoryAmounts){ 0 };
     g_ptr_array_add(list->blocks, ram_block_ref(block));
     g_ptr_array_add(list->usages, u);
 }
@@ -264,6 +263,7 @@ static void count_mapping(const SmapsMapping *m, void *opaque)
     bool guards = !e && is_inaccessible(m) && m->end - m->start == host_page_size();
 
     s->usage->mappings++;
+    s->usage->unsettled |= m->again;
     if (e && e->usage) {
         count_for_block(e->usage, m, &amounts);
     } else if (e) {
@@ -277,29 +277,40 @@ static void count_mapping(const SmapsMapping *m, void *opaque)
     s->guard_end = guards && !find_extent(s->extents, m->start - 1) ? m->end : 0;
 }
 
-static void tell_nothing(MemoryUsage *usage)
+/* Every amount that mappings give is @a from now on. */
+static void set_amounts(MemoryUsage *usage, const MemoryAmounts *a)
 {
     for (guint i = 0; i < usage->blocks->len; i++) {
-        ((MemoryBlockUsage *)usage->blocks->pdata[i])->amounts = untold;
+        MemoryBlockUsage *u = usage->blocks->pdata[i];
+
+        u->amounts = u->foreign ? untold : *a;
     }
     for (unsigned i = 0; i < MEMORY_PARTS; i++) {
-        usage->parts[i] = untold;
+        usage->parts[i] = *a;
     }
-    usage->leaving = untold;
+    usage->leaving = *a;
     usage->mappings = 0;
+    usage->unsettled = false;
 }
 
 #define NOT_ASKED "not asked for: for this the kernel goes through the page tables"
 
+/* Others seldom join mappings: the second time is nearly always quiet. */
+#define READS_MAX 4
+
 static void read_mappings(MemoryUsage *usage, const BlockList *list, const char *root)
 {
     g_autoptr(GArray) extents = extents_of(list);
-    Sorter sorter = { .usage = usage, .extents = extents };
     g_autoptr(GError) error = NULL;
 
-    if (!smaps_read(root, count_mapping, &sorter, &error)) {
-        usage->no_mappings = g_strdup(error->message);
-        tell_nothing(usage);
+    for (unsigned i = 0; i < READS_MAX && (i == 0 || usage->unsettled); i++) {
+        Sorter sorter = { .usage = usage, .extents = extents };
+
+        set_amounts(usage, &(MemoryAmounts){ 0 });
+        if (!smaps_read(root, count_mapping, &sorter, &error)) {
+            usage->no_mappings = g_strdup(error->message);
+            set_amounts(usage, &untold);
+        }
     }
 }
 
@@ -360,7 +371,7 @@ static void read_kernel(MemoryUsage *usage, const BlockList *list, const char *r
         read_mappings(usage, list, root);
     } else {
         usage->no_mappings = g_strdup(NOT_ASKED);
-        tell_nothing(usage);
+        set_amounts(usage, &untold);
     }
     text = proc_file_read(root, STATUS, &error);
     take_counts(usage, text, error);

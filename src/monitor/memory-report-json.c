@@ -6,6 +6,7 @@
 
 #define NO_SLOTS "the kernel does not tell what it keeps for memory slots"
 #define NO_MERGED "this kernel's smaps do not tell pages that KSM has merged (no line KSM)"
+#define UNSETTLED "mappings were joined while they were read, each time: some are counted twice"
 #define NO_FOREIGN "the mapping belongs to somebody else, and is counted there"
 
 static json_t *amount(uint64_t bytes)
@@ -161,7 +162,7 @@ static json_t *reasons_json(const MemoryReport *report)
     const MemoryReportKvm *k = &report->kvm;
     json_t *o = json_object();
 
-    set_reason(o, "mappings", u->no_mappings);
+    set_reason(o, "mappings", u->unsettled ? UNSETTLED : u->no_mappings);
     for (guint i = 0; i < u->blocks->len; i++) {
         const MemoryBlockUsage *b = u->blocks->pdata[i];
 

@@ -89,9 +89,11 @@ static bool take_header(SmapsParser *p, GError **error)
     if (!read_header(p, &m)) {
         return refuse(p, "neither a mapping nor a key", error);
     }
-    if (m.start >= m.end || (p->in_mapping && m.start < p->now.end)) {
+    if (m.start >= m.end || (p->in_mapping && m.end <= p->now.end)) {
         return refuse(p, "a mapping that is empty, or not behind the one before", error);
     }
+    /* The kernel goes on behind the last one, with what it finds there: maybe that one, grown. */
+    m.again = p->in_mapping && m.start < p->now.end;
     for (unsigned i = 0; i < SMAPS_FIELDS; i++) {
         m.bytes[i] = SMAPS_UNTOLD;
     }

@@ -349,7 +349,9 @@ static void test_accounting_while_it_runs_and_is_plugged(void **state)
     for (unsigned i = 0; i < 100; i++) {
         g_autoptr(MemoryUsage) usage = memory_usage_read(guest->ms, NULL, true);
 
-        assert_null(usage->no_mappings);
+        if (usage->no_mappings) {
+            fail_msg("%s", usage->no_mappings);
+        }
         check_sums(usage);
         assert_int_equal(find(usage, "extra")->amounts.resident, 4 * PAGE);
     }

@@ -182,6 +182,7 @@ static void test_memory_usage_read_sorts_mappings(void **state)
     root_file(&root, "ksm_merging_pages", "5\n");
     usage = memory_usage_read(*state, root.path, true);
     assert_null(usage->no_mappings);
+    assert_false(usage->unsettled);
     assert_int_equal(usage->mappings, 14);
     u = find(usage, "pc.ram");
     check_amounts(&u->amounts,
@@ -238,6 +239,29 @@ static void test_memory_usage_read_old_kernel(void **state)
     assert_non_null(strstr(usage->no_counts, "VmPTE"));
     assert_true(usage->merged == MEMORY_UNTOLD);
     assert_non_null(strstr(usage->no_merged, "ksm_merging_pages"));
+    ram_block_unref(block);
+    root_free(&root);
+}
+
+/* A map that never comes to rest is said to be so; what is not touched by that is right. */
+static void test_memory_usage_read_unsettled(void **state)
+{
+    RAMBlock *block = make(*state, "pc.ram", 2 * MIB, 0);
+    g_autoptr(GString) smaps = g_string_new(NULL);
+    Root root = root_new();
+    g_autoptr(MemoryUsage) usage = NULL;
+
+    map_amounts(smaps, LOW, 0x1000, "rw-p", "00:00 0 ", lines(4, 4, 0, 0, 0));
+    map_amounts(smaps, LOW, 0x3000, "rw-p", "00:00 0 ", lines(12, 12, 0, 0, 0));
+    map_amounts(smaps, (uintptr_t)ram_block_host(block), 2 * MIB, "rw-p", "00:00 0 ",
+                lines(8, 8, 0, 0, 0));
+    root_file(&root, "smaps", smaps->str);
+    usage = memory_usage_read(*state, root.path, true);
+    assert_null(usage->no_mappings);
+    assert_true(usage->unsettled);
+    assert_int_equal(usage->mappings, 3); /* of the last time only */
+    assert_int_equal(usage->guest.resident, KB(8));
+    assert_int_equal(usage->vmm.resident, KB(16));
     ram_block_unref(block);
     root_free(&root);
 }
@@ -479,6 +503,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_memory_usage_read_sorts_mappings),
         TEST(test_memory_usage_read_old_kernel),
+        TEST(test_memory_usage_read_unsettled),
         TEST(test_memory_usage_read_says_what_it_cannot_read),
         TEST(test_memory_usage_read_touched_pages),
         TEST(test_memory_usage_read_touched_pages_of_a_file),

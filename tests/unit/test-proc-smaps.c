@@ -120,6 +120,24 @@ static void test_smaps_parser_long_name(void **state)
     assert_int_equal(seen.mappings[0].bytes[SMAPS_RSS], 4096);
 }
 
+/* Between two mappings the first was joined with what lies behind, or in front too. */
+static void test_smaps_parser_map_changes_meanwhile(void **state)
+{
+    static const char text[] = "1000-2000 rw-p 0 00:00 0\nRss: 4 kB\n"
+                               "1000-4000 rw-p 0 00:00 0\nRss: 12 kB\n"
+                               "0-5000 rw-p 0 00:00 0\nRss: 20 kB\n"
+                               "5000-6000 rw-p 0 00:00 0\nRss: 4 kB\n";
+    g_autoptr(GError) error = NULL;
+    Seen seen;
+
+    assert_true(parse(text, 7, &seen, &error));
+    assert_int_equal(seen.count, 4);
+    assert_false(seen.mappings[0].again);
+    assert_true(seen.mappings[1].again);
+    assert_true(seen.mappings[2].again);
+    assert_false(seen.mappings[3].again);
+}
+
 static void test_smaps_parser_refuses(void **state)
 {
     static const struct {
@@ -139,6 +157,7 @@ static void test_smaps_parser_refuses(void **state)
         { "2000-2000 rw-p 0 00:00 0\n", "empty" },
         { "2000-1000 rw-p 0 00:00 0\n", "empty" },
         { "2000-3000 rw-p 0 00:00 0\n1000-2000 rw-p 0 00:00 0\n", "line 2: a mapping" },
+        { "2000-3000 rw-p 0 00:00 0\n1000-3000 rw-p 0 00:00 0\n", "line 2: a mapping" },
         { "1000-2000 rw-p 0 00:00 0\nRss: four kB\n", "amount" },
         { "1000-2000 rw-p 0 00:00 0\nRss: 4\n", "amount" },
         { "1000-2000 rw-p 0 00:00 0\nRss: 4 MB\n", "amount" },
@@ -204,6 +223,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_smaps_parser_in_any_pieces),
         cmocka_unit_test(test_smaps_parser_long_name),
+        cmocka_unit_test(test_smaps_parser_map_changes_meanwhile),
         cmocka_unit_test(test_smaps_parser_refuses),
         cmocka_unit_test(test_smaps_parser_random_damage),
         cmocka_unit_test(test_smaps_read_without_the_file),

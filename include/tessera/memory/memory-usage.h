@@ -83,6 +83,7 @@ const char *memory_part_name(MemoryPart part); /* "code", "thread-stacks", ... *
  * @guest: sum of the blocks that are not foreign, and of @leaving; @vmm: sum of @parts
  * @no_mappings: why the amounts of all these are untold, or NULL
  * @mappings: how many there are
+ * @unsettled: others changed the map each time it was read: some of it is counted twice
  * @rss, @hugetlb, @swap: the kernel's own counts for the process: VmRSS, HugetlbPages, VmSwap
  * @rss_anon, @rss_file, @rss_shmem: what @rss is the sum of: RssAnon, RssFile, RssShmem
  * @page_tables: VmPTE: the process's page tables
@@ -98,6 +99,7 @@ typedef struct MemoryUsage {
     MemoryAmounts vmm;
     char *no_mappings;
     unsigned mappings;
+    bool unsettled;
     uint64_t rss;
     uint64_t rss_anon;
     uint64_t rss_file;
@@ -117,8 +119,9 @@ typedef struct MemoryUsage {
  *      memory; the amounts of blocks and parts are untold then, but for file_bytes
  *
  * Every byte that is resident is counted once: in a block, or in a part. While the guest runs the
- * mappings are not read in one instant, and the kernel's own counts a moment later. Whatever cannot
- * be read is told as such; there is always an answer, memory_usage_free().
+ * mappings are not read in one instant, and the kernel's own counts a moment later. Where mappings
+ * were joined in between they are read again, some times at most. Whatever cannot be read is told
+ * as such; there is always an answer, memory_usage_free().
  *
  * Cost: the kernel walks the page tables of what is resident (docs/accounting.md). Context: any
  * thread; takes the machine lock for the list of blocks, and does not hold it while it reads.

@@ -50,6 +50,8 @@ typedef enum SmapsField {
  * @name: path or "[heap]" and the like; "": none. The first 255 bytes of it
  * @bytes: by SmapsField; SMAPS_UNTOLD: this kernel has no such line
  * @flags: SMAPS_MERGEABLE ...
+ * @again: begins before the end of the one before: others have changed the map in between (mappings
+ *      that join), and what lies there has been told twice
  */
 typedef struct SmapsMapping {
     uint64_t start;
@@ -59,6 +61,7 @@ typedef struct SmapsMapping {
     char name[256];
     uint64_t bytes[SMAPS_FIELDS];
     unsigned flags;
+    bool again;
 } SmapsMapping;
 
 /** SmapsFn - hears of each mapping; valid during the call */
@@ -80,10 +83,10 @@ typedef struct SmapsParser {
 
 /**
  * smaps_parser_init() / smaps_parser_feed() / smaps_parser_end() - all of the text, in pieces
- * @fn: called once for each mapping, by increasing address
+ * @fn: called once for each mapping, by increasing end
  *
  * Errors: TESSERA_ERROR_INVALID with the number of the line: no mapping where one must be, one that
- * is empty or lies before the one above it, an amount that is none; a text that is empty or ends
+ * is empty or ends before the one above it, an amount that is none; a text that is empty or ends
  * within a line. Mappings in front of it have been told by then. Nothing is fed after an error.
  */
 void smaps_parser_init(SmapsParser *p, SmapsFn *fn, void *opaque);
