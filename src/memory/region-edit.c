@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include "tessera/util/error.h"
+#include "tessera/util/prefetch.h"
 #include "dirty-internal.h"
 #include "tree-internal.h"
 
@@ -15,6 +16,7 @@
  */
 static void edit_begin(MemoryRegion *mr)
 {
+    prefetch_lines(mr, sizeof(*mr)); /* one of many thousands is far away, and is all needed */
     memory_region_transaction_begin(mr->ms);
 }
 

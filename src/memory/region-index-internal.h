@@ -8,7 +8,7 @@
 /* Everything here is called under the machine lock. */
 
 /*
- * RegionIndex: regions ordered by the place where they begin, as a treap whose nodes know the
+ * RegionIndex: regions ordered by the place where they begin, as a B+ tree whose nodes know the
  * highest end of an enabled region below them. Two uses: a container's children, by their address
  * in it; a target's aliases, by the offset in it that they show.
  *
@@ -39,7 +39,7 @@ void region_index_visit(RegionIndex *index, AddrRange window, RegionVisitor *fn,
 void region_index_query(RegionIndex *index, AddrRange window, GPtrArray *found);
 /** region_index_all() - every region, disabled ones too, by increasing place; free the array */
 GPtrArray *region_index_all(const RegionIndex *index);
-/** region_index_visits() - nodes that visits and queries have looked at: for tests of the cost */
+/** region_index_visits() - entries that visits and queries have looked at: for tests of the cost */
 uint64_t region_index_visits(const RegionIndex *index);
 
 /** region_beats() - does @a win over its sibling @b where they overlap? */
