@@ -23,10 +23,10 @@
  * lookup is to compare it with the tile's bounds; if it lies outside, nothing is assigned there.
  * A page in which several tiles lie is a subpage: their offsets, sorted, for a binary search.
  *
- * Nodes and subpages are immutable once their view is published, and counted by reference (each
- * entry that names one holds a reference): the next view shares every subtree that did not change
- * and copies only the path to what did. They live in pools of the SectionTable, which belongs to
- * the MemorySystem, so that a number means the same in every view.
+ * Nodes and subpages are immutable once their view is published: the next view of a lineage (see
+ * lineage-internal.h) shares every subtree that did not change and copies only the path to what did.
+ * They live in pools of the SectionTable, which belongs to the MemorySystem, so that a number means
+ * the same in every view.
  *
  * Section ids are stable across views and 29 bits wide. They go back to the table only a grace
  * period after the last view with that tile is gone.
@@ -66,6 +66,7 @@ static inline uint16_t *phys_subpage_starts(const PhysSubpage *sp)
  * @offset_in_region: bytes into @mr at @start
  * @id: SECTION_ID_UNASSIGNED for unassigned space
  * @counter: the region's number in readers' access counters
+ * @born: number of the version that made it
  * @readonly: the tile's own and inherited flag, or memory that is mapped read-only
  * @direct_write: writes may go to @host, too
  */
@@ -81,6 +82,7 @@ typedef struct DispatchSection {
     bool readonly;
     bool romd_mode;
     bool direct_write;
+    uint64_t born;
 } __attribute__((aligned(64))) DispatchSection;
 
 SectionTable *section_table_new(GError **error);
@@ -94,10 +96,11 @@ void section_table_free(SectionTable *table);
 bool section_table_check(SectionTable *table, GError **error);
 /**
  * section_table_add() - a new id for @fr, which holds its region (machine lock)
+ * @born: number of the version that has it first
  *
  * SECTION_ID_NONE when memory has run out: section_table_check() tells.
  */
-uint32_t section_table_add(SectionTable *table, const FlatRange *fr);
+uint32_t section_table_add(SectionTable *table, const FlatRange *fr, uint64_t born);
 /** section_table_ref() - a further user of @id: it takes one more section_table_remove() to free it */
 void section_table_ref(SectionTable *table, uint32_t id);
 /**
@@ -129,7 +132,8 @@ struct Dispatch {
 
 /**
  * dispatch_new() - the radix of @view, whose tiles all carry section ids (asserted)
- * @old: that of another view, from which this one differs in @spans at most; NULL: from scratch
+ * @old: that of the view before in the lineage, from which @view differs in @spans at most; NULL:
+ *      from scratch. What the new radix has not of it is told with version_leave()
  * @spans: sorted AddrRange, each of whole tiles in both views
  *
  * The result is the same, entry for entry, as from scratch; but nodes into which no span reaches
@@ -137,7 +141,9 @@ struct Dispatch {
  */
 Dispatch *dispatch_new(SectionTable *table, const FlatView *view, const Dispatch *old,
                        const GArray *spans);
-/** dispatch_free() - drops its nodes. After a grace period if it was published. NULL is allowed */
+/** dispatch_walk_parts() - see PartWalk */
+void dispatch_walk_parts(const Dispatch *dispatch, uint64_t since, PartVisitor *fn, void *opaque);
+/** dispatch_free() - frees one that was built from scratch and is no view's, with its nodes */
 void dispatch_free(Dispatch *dispatch);
 
 /**
@@ -161,7 +167,7 @@ void dispatch_path(const Dispatch *dispatch, hwaddr addr, DispatchPath *ret_path
 /** dispatch_dump() - appends sections, nodes and subpages to @out. Machine lock: its view stays */
 void dispatch_dump(const Dispatch *dispatch, GString *out);
 
-/* phys-page-map.c: build and drop a radix. The table is the one that all entries refer to. */
+/* phys-page-map.c: build and walk a radix. The table is the one that all entries refer to. */
 
 /**
  * phys_page_map_build() - the root entry of a radix, see dispatch_new()
@@ -172,8 +178,9 @@ PhysPageEntry phys_page_map_build(SectionTable *table, const FlatView *view, con
 /** phys_page_map_count() - adds up what lies below @entry */
 void phys_page_map_count(const SectionTable *table, PhysPageEntry entry, uint64_t *nodes,
                          size_t *subpage_bytes);
-/** phys_page_map_unref() - drops one reference on what @entry names, and all that dies with it */
-void phys_page_map_unref(SectionTable *table, PhysPageEntry entry);
+/** phys_page_map_walk_parts() - see PartWalk: of what lies below @entry */
+void phys_page_map_walk_parts(SectionTable *table, PhysPageEntry entry, uint64_t since,
+                              PartVisitor *fn, void *opaque);
 
 /*
  * The access path's side of a handler that takes the machine lock (see memory_system_lock()):

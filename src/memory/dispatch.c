@@ -25,12 +25,15 @@ Dispatch *dispatch_new(SectionTable *table, const FlatView *view, const Dispatch
     return dispatch;
 }
 
+void dispatch_walk_parts(const Dispatch *dispatch, uint64_t since, PartVisitor *fn, void *opaque)
+{
+    phys_page_map_walk_parts(dispatch->table, dispatch->root, since, fn, opaque);
+}
+
 void dispatch_free(Dispatch *dispatch)
 {
-    if (dispatch) {
-        phys_page_map_unref(dispatch->table, dispatch->root);
-        g_free(dispatch);
-    }
+    dispatch_walk_parts(dispatch, 0, part_drop, dispatch->table);
+    g_free(dispatch);
 }
 
 /* The tile with the last start at or below @offset; the first one if all start above it. */
@@ -101,6 +104,6 @@ size_t dispatch_memory_bytes(const Dispatch *dispatch)
 
     phys_page_map_count(dispatch->table, dispatch->root, &nodes, &subpage_bytes);
     return sizeof(*dispatch) + subpage_bytes +
-           nodes * (sizeof(PhysPageNode) + sizeof(uint32_t)) +
-           flatview_count(dispatch->view) * (sizeof(DispatchSection) + sizeof(uint32_t));
+           nodes * (sizeof(PhysPageNode) + sizeof(uint64_t)) +
+           flatview_count(dispatch->view) * (sizeof(DispatchSection) + sizeof(uint64_t));
 }

@@ -4,10 +4,9 @@
 #define TESSERA_MEMORY_FLAT_TREE_INTERNAL_H
 
 #include <glib.h>
+#include "lineage-internal.h"
 #include "tessera/memory/section.h"
 #include "tessera/memory/types.h"
-
-typedef struct SectionTable SectionTable;
 
 /**
  * struct FlatRange - one tile with uniform attributes
@@ -49,8 +48,9 @@ void flat_ranges_append(GArray *ranges, const FlatRange *fr);
 
 /*
  * A B+ tree: tiles stand in leaves, by address; an inner node knows the last address below each of
- * its children. Nodes are immutable and counted by reference. To replace some tiles is to copy the
- * nodes on the way to them; all others are shared with the tree from which one started:
+ * its children. Nodes are immutable. To replace some tiles is to copy the nodes on the way to them;
+ * all others are shared with the tree from which one started, whose version is the one before (see
+ * lineage-internal.h: nodes are parts):
  *
  *        root ------------> [ . . . ]         [ . . ' ] <---------- root'
  *                            |  |  |          /  /   |
@@ -58,25 +58,29 @@ void flat_ranges_append(GArray *ranges, const FlatRange *fr);
  *                            v  v           v  v     v
  *                           [ ][ ]<--- shared ---   [ ] only root's'
  *
- * A leaf holds one count of each of its tiles' section ids, and the section holds the region. An
- * empty tree is NULL. All leaves are at the same depth; neighbours are joined when one has become
- * small, so that the height stays logarithmic however often tiles come and go.
+ * An empty tree is NULL. All leaves are at the same depth; neighbours are joined when one has become
+ * small, so that the height stays logarithmic however often tiles come and go. Sections are parts of
+ * their own: who replaces tiles tells which of them left.
  */
 typedef struct FlatNode FlatNode;
 
-FlatNode *flat_tree_ref(FlatNode *root); /* NULL is allowed */
-/** flat_tree_unref() - drops what no other tree shares; regions too, so finalizers may run here */
-void flat_tree_unref(SectionTable *table, FlatNode *root);
+#define FLAT_NODE_BYTES 656u /* of any node */
 
 /**
  * flat_tree_replace() - the tree that has @ranges in place of all tiles of @root in [@first, @last]
- * @ranges: FlatRange by address, all inside; their counts of section ids go to the new tree
+ * @version: that of the new tree, which is being made; @root is its own so far, or its predecessor's
+ * @ranges: FlatRange by address, all inside
  *
- * No tile of @root may reach over @first or @last. Both trees are valid afterwards and each holds
- * its references.
+ * No tile of @root may reach over @first or @last. The nodes that the new tree has not are told with
+ * version_leave(): @root is valid as long as the predecessor is, and not at all if it was @version's.
  */
-FlatNode *flat_tree_replace(SectionTable *table, const FlatNode *root, hwaddr first, hwaddr last,
+FlatNode *flat_tree_replace(const Version *version, FlatNode *root, hwaddr first, hwaddr last,
                             const GArray *ranges);
+/** flat_node_free() - a part of the kind PART_TREE_NODE. Context: any thread */
+void flat_node_free(SectionTable *table, void *node);
+/** flat_tree_walk_parts() - see PartWalk: nodes, and the sections of their tiles */
+void flat_tree_walk_parts(SectionTable *table, FlatNode *root, uint64_t since, PartVisitor *fn,
+                          void *opaque);
 
 /**
  * flat_tree_find_from() - the first tile that ends at or after @addr, or NULL
@@ -87,6 +91,17 @@ const FlatRange *flat_tree_find_from(const FlatNode *root, hwaddr addr, uint32_t
 
 /** flat_tree_find_before() - the last tile that ends below @addr, or NULL */
 const FlatRange *flat_tree_find_before(const FlatNode *root, hwaddr addr);
+
+/* Where a search in a tree ended: the next one nearby begins there. All zeroes: nowhere. */
+typedef struct FlatFinger {
+    const FlatNode *leaf;
+    hwaddr low; /* behind the leaf before; here and up to @last the answer stands in the leaf */
+    hwaddr last;
+} FlatFinger;
+
+/** flat_tree_find_near() - flat_tree_find_from(); @finger is one of this @root, and moves */
+const FlatRange *flat_tree_find_near(const FlatNode *root, FlatFinger *finger, hwaddr addr,
+                                     uint32_t *ret_left);
 
 size_t flat_tree_bytes(const FlatNode *root);
 /** flat_tree_height() - nodes on the way to a tile; an empty tree: 0 */

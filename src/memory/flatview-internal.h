@@ -5,6 +5,7 @@
 
 #include <glib.h>
 #include "flat-tree-internal.h"
+#include "lineage-internal.h"
 #include "tessera/memory/section.h"
 #include "tessera/memory/types.h"
 #include "tessera/util/range.h"
@@ -25,18 +26,23 @@ struct FlatView {
     MemoryRegion *root;
     FlatNode *tiles;
     uint64_t count;
+    Version version; /* its number is the generation */
 };
 
 /** flatview_new() - an empty view of @root (a reference is taken; NULL: shows nothing ever) */
 FlatView *flatview_new(MemorySystem *ms, MemoryRegion *root);
-/** flatview_copy() - a new view of @root that shows what @old shows, without a dispatch yet */
-FlatView *flatview_copy(const FlatView *old, MemoryRegion *root);
+/**
+ * flatview_copy() - the next view of a lineage, for @root: shows what @old shows, without a dispatch
+ *
+ * NULL: @old has a successor already. The dispatch is made from that of @old. Machine lock
+ */
+FlatView *flatview_copy(FlatView *old, MemoryRegion *root);
 FlatView *flatview_ref(FlatView *view);
 /**
  * flatview_unref() - the last reference frees at once; a published view is dropped by
  * flatview_retire()
  *
- * Freeing gives back the section ids that no other view carries and drops their regions, so owners'
+ * Freeing drops what no other view has, section ids and with them regions, too, so that owners'
  * finalizers may run here. NULL is allowed. Context: any thread
  */
 void flatview_unref(FlatView *view);
@@ -68,13 +74,14 @@ uint64_t flatview_generation(const FlatView *view); /* never reused in the proce
 MemoryRegion *flatview_root(const FlatView *view);
 size_t flatview_memory_bytes(const FlatView *view); /* of the ranges, without the dispatch */
 
-/** flatview_find() - the tile that holds @addr, or NULL */
+/** flatview_find() - the tile that holds @addr, or NULL. Machine lock: it uses fingers */
 const FlatRange *flatview_find(const FlatView *view, hwaddr addr);
-/** flatview_find_from() - the first tile that ends at or after @addr, or NULL */
+/** flatview_find_from() - the first tile that ends at or after @addr, or NULL. For readers, too */
 const FlatRange *flatview_find_from(const FlatView *view, hwaddr addr);
 /** flatview_find_before() - the last tile that ends below @addr, or NULL */
 const FlatRange *flatview_find_before(const FlatView *view, hwaddr addr);
 
+/* Machine lock, as for flatview_find(). */
 typedef struct FlatViewIter {
     const FlatView *view;
     const FlatRange *next; /* NULL: behind the last */
@@ -94,6 +101,17 @@ static inline Dispatch *flatview_dispatch(const FlatView *view)
 }
 /** flatview_set_dispatch() - @view owns @dispatch from now on (dispatch_free() at its end) */
 void flatview_set_dispatch(FlatView *view, Dispatch *dispatch);
+
+/*
+ * Where the owner of the machine lock searched last, in one of few views: a commit asks for the same
+ * place in the old view and in the new one a dozen times.
+ */
+typedef struct FlatViewFinger {
+    uint64_t generation; /* of the view; 0: none */
+    FlatFinger finger;
+} FlatViewFinger;
+
+#define FLATVIEW_FINGERS 4u /* a power of two; a view's is chosen by its generation */
 
 /** memory_region_section_from_range() - as listeners see a tile */
 MemoryRegionSection memory_region_section_from_range(AddressSpace *as, const FlatRange *fr);

@@ -29,14 +29,19 @@ FlatView *flatview_new(MemorySystem *ms, MemoryRegion *root)
     view->generation = next_generation();
     view->ms = ms;
     view->root = root ? memory_region_ref(root) : NULL;
+    version_init(&view->version, ms->sections, view->generation);
     return view;
 }
 
-FlatView *flatview_copy(const FlatView *old, MemoryRegion *root)
+FlatView *flatview_copy(FlatView *old, MemoryRegion *root)
 {
     FlatView *view = flatview_new(old->ms, root);
 
-    view->tiles = flat_tree_ref(old->tiles);
+    if (!version_follow(&view->version, &old->version)) {
+        flatview_unref(view);
+        return NULL;
+    }
+    view->tiles = old->tiles;
     view->count = old->count;
     return view;
 }
@@ -47,13 +52,24 @@ FlatView *flatview_ref(FlatView *view)
     return view;
 }
 
+/* A PartWalk. */
+static void walk_parts(void *owner, uint64_t since, PartVisitor *fn, void *opaque)
+{
+    FlatView *view = owner;
+
+    if (view->dispatch) {
+        dispatch_walk_parts(view->dispatch, since, fn, opaque);
+    }
+    flat_tree_walk_parts(view->ms->sections, view->tiles, since, fn, opaque);
+}
+
 void flatview_unref(FlatView *view)
 {
     if (!view || atomic_fetch_sub_explicit(&view->refs, 1, memory_order_acq_rel) > 1) {
         return;
     }
-    dispatch_free(view->dispatch);
-    flat_tree_unref(view->ms->sections, view->tiles);
+    version_end(&view->version, walk_parts, view);
+    g_free(view->dispatch);
     if (view->root) {
         memory_region_unref(view->root);
     }
@@ -87,46 +103,102 @@ static FlatRange *range_at(const GArray *ranges, guint i)
     return &g_array_index(ranges, FlatRange, i);
 }
 
-/* Gives each of @ranges the id of the equal tile among those of @old from its address on, or a new
- * one. */
-static void adopt_sections(SectionTable *table, GArray *ranges, FlatViewIter *old)
+static bool takes_over(FlatRange *fr, const FlatRange *was)
 {
-    const FlatRange *was = flatview_iter_next(old);
+    if (!was || !flat_range_equal(was, fr) || was->section_id == SECTION_ID_NONE) {
+        return false;
+    }
+    fr->section_id = was->section_id;
+    return true;
+}
 
+/*
+ * Gives each of @ranges the id of the equal tile among those of @old, a view of another lineage
+ * (NULL: none), or a new one.
+ */
+static void share_sections(FlatView *view, GArray *ranges, const FlatView *old)
+{
+    SectionTable *table = view->ms->sections;
+    const FlatRange *was = NULL;
+    FlatViewIter it;
+
+    if (old) {
+        flatview_iter_init(&it, old);
+        was = flatview_iter_next(&it);
+    }
     for (guint i = 0; i < ranges->len; i++) {
         FlatRange *fr = range_at(ranges, i);
 
         while (was && was->start < fr->start) {
-            was = flatview_iter_next(old);
+            was = flatview_iter_next(&it);
         }
-        if (was && flat_range_equal(was, fr) && was->section_id != SECTION_ID_NONE) {
-            fr->section_id = was->section_id;
+        if (takes_over(fr, was)) {
             section_table_ref(table, fr->section_id);
         } else {
-            fr->section_id = section_table_add(table, fr);
+            fr->section_id = section_table_add(table, fr, view->generation);
         }
     }
 }
 
-/* The tiles of @view in [@first, @last] become @ranges, of which no equal tile stands there yet. */
+static void leave_section(FlatView *view, const FlatRange *fr)
+{
+    Part part = { .ref = fr->section_id, .kind = PART_SECTION };
+
+    if (fr->section_id != SECTION_ID_NONE) {
+        part.born = section_table_get(view->ms->sections, fr->section_id)->born;
+        version_leave(&view->version, part);
+    }
+}
+
+/* The same, where @ranges come in the place of @was in the view itself; the other ids leave it. */
+static void adopt_sections(FlatView *view, GArray *ranges, const GArray *was)
+{
+    guint next = 0;
+
+    for (guint i = 0; i < ranges->len; i++) {
+        FlatRange *fr = range_at(ranges, i);
+
+        for (; next < was->len && range_at(was, next)->start < fr->start; next++) {
+            leave_section(view, range_at(was, next));
+        }
+        if (next < was->len && takes_over(fr, range_at(was, next))) {
+            next++;
+        } else {
+            fr->section_id = section_table_add(view->ms->sections, fr, view->generation);
+        }
+    }
+    for (; next < was->len; next++) {
+        leave_section(view, range_at(was, next));
+    }
+}
+
+static FlatViewFinger *finger_of(const FlatView *view)
+{
+    return &view->ms->fingers[view->generation % FLATVIEW_FINGERS];
+}
+
+static const FlatRange *find_near(const FlatView *view, hwaddr addr, uint32_t *ret_left)
+{
+    FlatViewFinger *f = finger_of(view);
+
+    if (f->generation != view->generation) {
+        *f = (FlatViewFinger){ .generation = view->generation };
+    }
+    return flat_tree_find_near(view->tiles, &f->finger, addr, ret_left);
+}
+
+/* The tiles of @view in [@first, @last] become @ranges. */
 static void put_tiles(FlatView *view, hwaddr first, hwaddr last, const GArray *ranges)
 {
-    FlatNode *old = view->tiles;
-
-    view->tiles = flat_tree_replace(view->ms->sections, old, first, last, ranges);
-    flat_tree_unref(view->ms->sections, old);
+    finger_of(view)->generation = 0; /* the leaf may go */
+    view->tiles = flat_tree_replace(&view->version, view->tiles, first, last, ranges);
     view->count += ranges->len;
 }
 
 void flatview_fill(FlatView *view, GArray *ranges, const FlatView *old)
 {
-    FlatViewIter it = { 0 };
-
     g_assert(view->count == 0);
-    if (old) {
-        flatview_iter_init(&it, old);
-    }
-    adopt_sections(view->ms->sections, ranges, &it);
+    share_sections(view, ranges, old);
     put_tiles(view, 0, UINT64_MAX, ranges);
 }
 
@@ -225,7 +297,6 @@ void flatview_replace(FlatView *view, AddrRange window, const GArray *ranges, GA
 {
     g_autoptr(GArray) was = tiles_in(view, widen_to_tiles(view, window));
     g_autoptr(GArray) is = tiles_with(was, window, ranges);
-    FlatViewIter old;
     AddrRange span;
 
     trim_equal(was, is);
@@ -233,8 +304,7 @@ void flatview_replace(FlatView *view, AddrRange window, const GArray *ranges, GA
         return;
     }
     span = span_of(was, is);
-    flatview_iter_init_at(&old, view, (hwaddr)span.start);
-    adopt_sections(view->ms->sections, is, &old);
+    adopt_sections(view, is, was);
     view->count -= was->len;
     put_tiles(view, (hwaddr)span.start, (hwaddr)(addr_range_end(span) - 1), is);
     g_array_append_val(spans, span);
@@ -274,7 +344,7 @@ const FlatRange *flatview_find_before(const FlatView *view, hwaddr addr)
 
 const FlatRange *flatview_find(const FlatView *view, hwaddr addr)
 {
-    const FlatRange *fr = flatview_find_from(view, addr);
+    const FlatRange *fr = find_near(view, addr, NULL);
 
     return fr && fr->start <= addr ? fr : NULL;
 }
@@ -282,7 +352,7 @@ const FlatRange *flatview_find(const FlatView *view, hwaddr addr)
 void flatview_iter_init_at(FlatViewIter *it, const FlatView *view, hwaddr addr)
 {
     *it = (FlatViewIter){ .view = view };
-    it->next = flat_tree_find_from(view->tiles, addr, &it->left);
+    it->next = find_near(view, addr, &it->left);
 }
 
 void flatview_iter_init(FlatViewIter *it, const FlatView *view)
@@ -303,7 +373,7 @@ const FlatRange *flatview_iter_next(FlatViewIter *it)
     } else {
         it->next = fr->last == UINT64_MAX
                        ? NULL
-                       : flat_tree_find_from(it->view->tiles, fr->last + 1, &it->left);
+                       : find_near(it->view, fr->last + 1, &it->left);
     }
     return fr;
 }

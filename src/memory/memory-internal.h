@@ -27,6 +27,7 @@ struct MemorySystem {
     GList *listeners;     /* by increasing priority */
     SectionTable *sections;
     RAMList *ram;         /* ram_list_new() / ram_list_free() */
+    FlatViewFinger fingers[FLATVIEW_FINGERS]; /* flatview.c */
     bool full_render;     /* commits render whole views; guarded by the lock */
 
     void (*failed)(void *opaque, const GError *commit_error, const GError *revert_error);

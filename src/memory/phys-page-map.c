@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* PhysPageMap: a view's radix, built from that of the view before, and dropped again. */
+/* PhysPageMap: a view's radix, built from that of the view before. */
 #include <glib.h>
 #include <string.h>
 #include "section-table-internal.h"
@@ -119,17 +119,8 @@ static G_GNUC_NO_INLINE PhysPageEntry build_subpage(Builder *b, hwaddr base)
         return PHYS_UNASSIGNED;
     }
     *(PhysSubpage **)slot_pool_at(&b->table->subpages, slot) = sp;
+    slot_pool_set_word(&b->table->subpages, slot, b->view->version.number);
     return make_entry(PHYS_SUBPAGE, slot);
-}
-
-static PhysPageEntry entry_ref(SectionTable *table, PhysPageEntry entry)
-{
-    if (entry_skip(entry) == PHYS_SUBPAGE) {
-        slot_pool_ref(&table->subpages, entry_ptr(entry));
-    } else if (entry_skip(entry) != 0) {
-        slot_pool_ref(&table->nodes, entry_ptr(entry));
-    }
-    return entry;
 }
 
 /* The first address from @base on that is in a span; false: none is, up to @last. */
@@ -190,13 +181,21 @@ static PhysPageEntry lengthen(PhysPageEntry entry)
     return skip == 0 || skip == PHYS_SUBPAGE ? entry : make_entry(skip + 1, entry_ptr(entry));
 }
 
+static const FlatRange *first_tile_from(const FlatView *view, hwaddr addr)
+{
+    FlatViewIter it;
+
+    flatview_iter_init_at(&it, view, addr);
+    return flatview_iter_next(&it);
+}
+
 /* Which one leads on from a short entry for the window at @base: the first tile there tells. */
 static unsigned way_down(Builder *b, unsigned level, hwaddr base)
 {
     const FlatRange *fr = b->way;
 
     if (!fr || base < b->way_base || base > fr->last) {
-        b->way = fr = flatview_find_from(b->old_view, base);
+        b->way = fr = first_tile_from(b->old_view, base);
         b->way_base = base;
     }
     return ((fr->start > base ? fr->start : base) - base) >>
@@ -205,7 +204,7 @@ static unsigned way_down(Builder *b, unsigned level, hwaddr base)
 
 /*
  * The entries of the level below of which @old is the short form, for the window at @base in the
- * old radix; no references are taken.
+ * old radix.
  */
 static void unfold(Builder *b, unsigned level, hwaddr base, PhysPageEntry old,
                    PhysPageEntry *entries)
@@ -231,12 +230,30 @@ static void unfold(Builder *b, unsigned level, hwaddr base, PhysPageEntry old,
 
 static PhysPageEntry build_window(Builder *b, unsigned level, hwaddr base, PhysPageEntry old);
 
+/* What an entry names that is neither unassigned nor a leaf. */
+static Part node_part(const SectionTable *table, PhysPageEntry entry)
+{
+    bool subpage = entry_skip(entry) == PHYS_SUBPAGE;
+
+    return (Part){
+        .born = slot_pool_word(subpage ? &table->subpages : &table->nodes, entry_ptr(entry)),
+        .ref = entry_ptr(entry),
+        .kind = subpage ? PART_SUBPAGE : PART_RADIX_NODE,
+    };
+}
+
+static void leave(const Part *part, void *opaque)
+{
+    Builder *b = opaque;
+
+    b->gone += part->kind == PART_RADIX_NODE;
+    version_leave(&b->view->version, *part);
+}
+
 /* Nothing below @old is part of the new radix: costs what is dropped, as dropping it will. */
 static PhysPageEntry instead_of(Builder *b, PhysPageEntry old, PhysPageEntry entry)
 {
-    size_t subpage_bytes = 0;
-
-    phys_page_map_count(b->table, old, &b->gone, &subpage_bytes);
+    phys_page_map_walk_parts(b->table, old, 0, leave, b);
     return entry;
 }
 
@@ -272,16 +289,6 @@ static bool next_to_build(Builder *b, hwaddr *child, unsigned child_bits, hwaddr
         *child = addr >> child_bits << child_bits;
     }
     return old != PHYS_UNASSIGNED || next_used(b, child, child_bits, last);
-}
-
-/* What no span reaches stays. */
-static void keep_entries(const Builder *b, const PhysPageEntry *entries, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        if (entry_skip(entries[i]) != 0) { /* most are leaves */
-            entry_ref(b->table, entries[i]);
-        }
-    }
 }
 
 /*
@@ -324,7 +331,6 @@ static void build_entries(Builder *b, unsigned level, hwaddr base, PhysPageEntry
         if (next_to_build(b, &child, child_bits, last, old)) {
             next = (child - base) >> child_bits;
         }
-        keep_entries(b, entries + i, next - i);
         if (next < count) {
             entries[next] = build_window(b, level - 1, child, entries[next]);
             for (unsigned n = count_filled(b, child, child_bits, last); n > 1; n--, next++) {
@@ -388,7 +394,11 @@ static PhysPageEntry build_node(Builder *b, unsigned level, hwaddr base, PhysPag
             return lengthen(build_window(b, level - 1, child, shorten(old)));
         }
     }
-    b->gone += entry_skip(old) == 1;
+    if (entry_skip(old) == 1) {
+        Part part = node_part(b->table, old);
+
+        leave(&part, b);
+    }
     slot = slot_pool_get(&b->table->nodes);
     if (slot == SLOT_NONE) {
         return PHYS_UNASSIGNED; /* nobody will see this map */
@@ -400,6 +410,7 @@ static PhysPageEntry build_node(Builder *b, unsigned level, hwaddr base, PhysPag
         return lengthen(only);
     }
     b->nodes++;
+    slot_pool_set_word(&b->table->nodes, slot, b->view->version.number);
     return make_entry(1, slot);
 }
 
@@ -413,7 +424,7 @@ static PhysPageEntry build_window(Builder *b, unsigned level, hwaddr base, PhysP
     const Cursor *c = &b->cursor;
 
     if (!next_changed(b, base, last, &changed)) {
-        return entry_ref(b->table, old);
+        return old;
     }
     cursor_seek(&b->cursor, b->view, base);
     if (!c->cur || c->cur->start > last) {
@@ -422,7 +433,8 @@ static PhysPageEntry build_window(Builder *b, unsigned level, hwaddr base, PhysP
     if (c->cur->last >= last || !c->next || c->next->start > last) {
         return instead_of(b, old, make_leaf(c->cur));
     }
-    return level == 0 ? build_subpage(b, base) : build_node(b, level, base, old);
+    return level == 0 ? instead_of(b, old, build_subpage(b, base))
+                      : build_node(b, level, base, old);
 }
 
 PhysPageEntry phys_page_map_build(SectionTable *table, const FlatView *view, const Dispatch *old,
@@ -442,37 +454,29 @@ PhysPageEntry phys_page_map_build(SectionTable *table, const FlatView *view, con
     return root;
 }
 
-static void drop_subpage(SectionTable *table, uint32_t slot)
+/* A node's parent is not older. Recursion is at most PHYS_LEVELS deep. */
+void phys_page_map_walk_parts(SectionTable *table, PhysPageEntry entry, uint64_t since,
+                              PartVisitor *fn, void *opaque)
 {
-    if (slot_pool_unref(&table->subpages, slot)) {
-        g_free(*(PhysSubpage **)slot_pool_at(&table->subpages, slot));
-        slot_pool_put(&table->subpages, slot);
-    }
-}
+    Part part;
 
-/* Recursion is at most PHYS_LEVELS deep. */
-void phys_page_map_unref(SectionTable *table, PhysPageEntry entry)
-{
-    uint32_t slot = entry_ptr(entry);
-    const PhysPageNode *node;
+    if (entry_skip(entry) == 0) { /* most are leaves */
+        return;
+    }
+    part = node_part(table, entry);
+    if (part.born <= since) {
+        return;
+    }
+    if (part.kind == PART_RADIX_NODE) {
+        const PhysPageNode *node = slot_pool_at(&table->nodes, entry_ptr(entry));
 
-    if (entry_skip(entry) == 0) {
-        return;
-    }
-    if (entry_skip(entry) == PHYS_SUBPAGE) {
-        drop_subpage(table, slot);
-        return;
-    }
-    if (!slot_pool_unref(&table->nodes, slot)) {
-        return;
-    }
-    node = slot_pool_at(&table->nodes, slot);
-    for (unsigned i = 0; i < PHYS_NODE_SIZE; i++) {
-        if (entry_skip(node->entries[i]) != 0) { /* most are leaves */
-            phys_page_map_unref(table, node->entries[i]);
+        for (unsigned i = 0; i < PHYS_NODE_SIZE; i++) {
+            if (entry_skip(node->entries[i]) != 0) {
+                phys_page_map_walk_parts(table, node->entries[i], since, fn, opaque);
+            }
         }
     }
-    slot_pool_put(&table->nodes, slot);
+    fn(&part, opaque);
 }
 
 void phys_page_map_count(const SectionTable *table, PhysPageEntry entry, uint64_t *nodes,

@@ -7,9 +7,11 @@
 #include "slot-pool-internal.h"
 
 struct SectionTable {
-    SlotPool sections; /* DispatchSection; slot 0 is unassigned space */
-    SlotPool nodes;    /* PhysPageNode */
-    SlotPool subpages; /* PhysSubpage * */
+    SlotPool sections; /* DispatchSection; slot 0 is unassigned space. Words: counts */
+    SlotPool nodes;    /* PhysPageNode. Words: the version that made it */
+    SlotPool subpages; /* PhysSubpage *. Words: the same */
+    SlotPool tree_nodes; /* FlatNode */
+    pthread_mutex_t lineage_lock; /* guards the chains of versions, see lineage-internal.h */
 };
 
 #endif

@@ -6,12 +6,13 @@
 #include "memory-internal.h"
 
 /*
- * Address space is reserved for this many (4, 4 and 1/8 GiB; memory is used for what exists). An
- * entry could name 2^29.
+ * Address space is reserved for this many (4, 4, 1/8 and 1 1/4 GiB; memory is used for what exists).
+ * An entry could name 2^29.
  */
-#define MAX_SECTIONS (1u << 26)
-#define MAX_NODES    (1u << 21)
-#define MAX_SUBPAGES (1u << 24)
+#define MAX_SECTIONS   (1u << 26)
+#define MAX_NODES      (1u << 21)
+#define MAX_SUBPAGES   (1u << 24)
+#define MAX_TREE_NODES (1u << 21)
 
 G_STATIC_ASSERT(sizeof(DispatchSection) == 64);
 G_STATIC_ASSERT(MAX_SECTIONS <= SECTION_ID_LIMIT);
@@ -40,7 +41,7 @@ static bool reads_in_place(const FlatRange *fr)
     }
 }
 
-static void fill_section(DispatchSection *section, const FlatRange *fr, uint32_t id)
+static void fill_section(DispatchSection *section, const FlatRange *fr, uint32_t id, uint64_t born)
 {
     MemoryRegion *mr = fr->mr;
     bool readonly = fr->readonly || mr->kind == REGION_ROM;
@@ -60,6 +61,7 @@ static void fill_section(DispatchSection *section, const FlatRange *fr, uint32_t
         .offset_in_region = fr->offset_in_region,
         .id = id,
         .counter = mr->counter,
+        .born = born,
         .dirty_log_mask = fr->dirty_log_mask,
         .readonly = readonly,
         .romd_mode = fr->romd_mode,
@@ -74,6 +76,8 @@ static bool init_pools(SectionTable *table, GError **error)
     if (!slot_pool_init(&table->sections, "tiles", sizeof(DispatchSection), MAX_SECTIONS, error) ||
         !slot_pool_init(&table->nodes, "radix nodes", sizeof(PhysPageNode), MAX_NODES, error) ||
         !slot_pool_init(&table->subpages, "divided pages", sizeof(PhysSubpage *), MAX_SUBPAGES,
+                        error) ||
+        !slot_pool_init(&table->tree_nodes, "nodes of tiles", FLAT_NODE_BYTES, MAX_TREE_NODES,
                         error)) {
         return false;
     }
@@ -86,15 +90,23 @@ static bool init_pools(SectionTable *table, GError **error)
     return true;
 }
 
+static void table_free(SectionTable *table)
+{
+    slot_pool_done(&table->sections);
+    slot_pool_done(&table->nodes);
+    slot_pool_done(&table->subpages);
+    slot_pool_done(&table->tree_nodes);
+    pthread_mutex_destroy(&table->lineage_lock);
+    g_free(table);
+}
+
 SectionTable *section_table_new(GError **error)
 {
     SectionTable *table = g_new0(SectionTable, 1);
 
+    pthread_mutex_init(&table->lineage_lock, NULL);
     if (!init_pools(table, error)) {
-        slot_pool_done(&table->sections);
-        slot_pool_done(&table->nodes);
-        slot_pool_done(&table->subpages);
-        g_free(table);
+        table_free(table);
         return NULL;
     }
     return table;
@@ -105,8 +117,10 @@ bool section_table_check(SectionTable *table, GError **error)
     bool sections = slot_pool_check(&table->sections, error);
     bool nodes = slot_pool_check(&table->nodes, sections ? error : NULL);
     bool subpages = slot_pool_check(&table->subpages, sections && nodes ? error : NULL);
+    bool tree_nodes =
+        slot_pool_check(&table->tree_nodes, sections && nodes && subpages ? error : NULL);
 
-    return sections && nodes && subpages;
+    return sections && nodes && subpages && tree_nodes;
 }
 
 void section_table_free(SectionTable *table)
@@ -114,14 +128,12 @@ void section_table_free(SectionTable *table)
     if (!table) {
         return;
     }
-    g_assert(slot_pool_used(&table->nodes) == 0 && slot_pool_used(&table->subpages) == 0);
-    slot_pool_done(&table->sections);
-    slot_pool_done(&table->nodes);
-    slot_pool_done(&table->subpages);
-    g_free(table);
+    g_assert(slot_pool_used(&table->nodes) == 0 && slot_pool_used(&table->subpages) == 0 &&
+             slot_pool_used(&table->tree_nodes) == 0);
+    table_free(table);
 }
 
-uint32_t section_table_add(SectionTable *table, const FlatRange *fr)
+uint32_t section_table_add(SectionTable *table, const FlatRange *fr, uint64_t born)
 {
     uint32_t id = slot_pool_get(&table->sections);
 
@@ -129,7 +141,7 @@ uint32_t section_table_add(SectionTable *table, const FlatRange *fr)
         return SECTION_ID_NONE;
     }
     memory_region_ref(fr->mr);
-    fill_section(slot_pool_at(&table->sections, id), fr, id);
+    fill_section(slot_pool_at(&table->sections, id), fr, id, born);
     return id;
 }
 
@@ -140,11 +152,10 @@ void section_table_ref(SectionTable *table, uint32_t id)
 
 void section_table_remove(SectionTable *table, uint32_t id)
 {
-    MemoryRegion *mr;
-
     g_assert(id != SECTION_ID_UNASSIGNED && id != SECTION_ID_NONE);
-    mr = section_table_get(table, id)->mr;
     if (slot_pool_unref(&table->sections, id)) {
+        MemoryRegion *mr = section_table_get(table, id)->mr;
+
         slot_pool_put(&table->sections, id);
         memory_region_unref(mr);
     }

@@ -16,17 +16,17 @@
  * step by step: a slot lies at base + number * slot_size for ever, growing copies nothing, and
  * finding a slot takes no load but the slot's own. Reserved space that is not used costs no memory.
  *
- * Each slot carries a reference count, so that successive views can share what did not change. The
- * count lives outside of the slot: readers' cache lines are not written when a view comes or goes.
+ * Each slot has a word of its user's: a reference count, or who made it. It lies outside of the
+ * slot: readers' cache lines are not written when a view comes or goes.
  */
 typedef struct SlotPool {
     uint8_t *base;            /* reserved for limit slots; fixed */
-    _Atomic uint32_t *counts; /* references; of a free slot: the next free one */
+    _Atomic uint64_t *words;  /* of a free slot: the next free one */
     size_t slot_size;
     uint32_t limit;
     const char *what;
 
-    pthread_mutex_t lock; /* guards what is below, and counts[] of free slots */
+    pthread_mutex_t lock; /* guards what is below, and words[] of free slots */
     uint32_t ready;       /* slots that are backed by memory */
     uint32_t fresh;       /* first slot that was never used */
     uint32_t first_free;  /* SLOT_NONE: none */
@@ -49,7 +49,7 @@ bool slot_pool_init(SlotPool *pool, const char *what, size_t slot_size, uint32_t
 void slot_pool_done(SlotPool *pool);
 
 /**
- * slot_pool_get() - a free slot, with one reference; its content is undefined
+ * slot_pool_get() - a free slot whose word is 1: a reference; its content is undefined
  *
  * SLOT_NONE when memory or numbers have run out; the pool remembers that until slot_pool_check().
  * Context: any thread.
@@ -59,19 +59,30 @@ uint32_t slot_pool_get(SlotPool *pool);
 /** slot_pool_check() - true: no slot_pool_get() has failed since the last call. Context: any thread */
 bool slot_pool_check(SlotPool *pool, GError **error);
 
-/** slot_pool_put() - gives back a slot whose count has fallen to 0. Context: any thread */
+/** slot_pool_put() - gives back a slot that nobody uses any more. Context: any thread */
 void slot_pool_put(SlotPool *pool, uint32_t slot);
+
+/** slot_pool_word(), slot_pool_set_word() - the word of a slot in use, where it is no count */
+static inline uint64_t slot_pool_word(const SlotPool *pool, uint32_t slot)
+{
+    return atomic_load_explicit(&pool->words[slot], memory_order_relaxed);
+}
+
+static inline void slot_pool_set_word(SlotPool *pool, uint32_t slot, uint64_t word)
+{
+    atomic_store_explicit(&pool->words[slot], word, memory_order_relaxed);
+}
 
 /** slot_pool_ref() - one more reference on a slot in use */
 static inline void slot_pool_ref(SlotPool *pool, uint32_t slot)
 {
-    atomic_fetch_add_explicit(&pool->counts[slot], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&pool->words[slot], 1, memory_order_relaxed);
 }
 
 /** slot_pool_unref() - one less; true: it was the last, the caller cleans up and puts the slot back */
 static inline bool slot_pool_unref(SlotPool *pool, uint32_t slot)
 {
-    return atomic_fetch_sub_explicit(&pool->counts[slot], 1, memory_order_acq_rel) == 1;
+    return atomic_fetch_sub_explicit(&pool->words[slot], 1, memory_order_acq_rel) == 1;
 }
 
 /** slot_pool_used() - slots in use */

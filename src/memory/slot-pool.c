@@ -50,8 +50,8 @@ bool slot_pool_init(SlotPool *pool, const char *what, size_t slot_size, uint32_t
         if (!pool->base) {
             continue;
         }
-        pool->counts = reserve(limit * sizeof(uint32_t));
-        if (pool->counts) {
+        pool->words = reserve(limit * sizeof(uint64_t));
+        if (pool->words) {
             pool->limit = limit;
             pthread_mutex_init(&pool->lock, NULL);
             return true;
@@ -73,7 +73,7 @@ void slot_pool_done(SlotPool *pool)
     }
     ASAN_UNPOISON_MEMORY_REGION(pool->base, pool->ready * pool->slot_size);
     munmap(pool->base, pool->limit * pool->slot_size);
-    munmap((void *)pool->counts, pool->limit * sizeof(uint32_t));
+    munmap((void *)pool->words, pool->limit * sizeof(uint64_t));
     pthread_mutex_destroy(&pool->lock);
     pool->base = NULL;
 }
@@ -89,7 +89,7 @@ static int grow(SlotPool *pool)
         return ENOSPC;
     }
     if (mprotect(pool->base, page_round(ready * pool->slot_size), PROT_READ | PROT_WRITE) ||
-        mprotect((void *)pool->counts, page_round(ready * sizeof(uint32_t)),
+        mprotect((void *)pool->words, page_round(ready * sizeof(uint64_t)),
                  PROT_READ | PROT_WRITE)) {
         return errno;
     }
@@ -103,7 +103,7 @@ static uint32_t take_slot(SlotPool *pool)
     uint32_t slot = pool->first_free;
 
     if (slot != SLOT_NONE) {
-        pool->first_free = atomic_load_explicit(&pool->counts[slot], memory_order_relaxed);
+        pool->first_free = (uint32_t)atomic_load_explicit(&pool->words[slot], memory_order_relaxed);
         ASAN_UNPOISON_MEMORY_REGION(slot_pool_at(pool, slot), pool->slot_size);
         return slot;
     }
@@ -126,7 +126,7 @@ uint32_t slot_pool_get(SlotPool *pool)
     slot = take_slot(pool);
     if (slot != SLOT_NONE) {
         pool->used++;
-        atomic_store_explicit(&pool->counts[slot], 1, memory_order_relaxed);
+        atomic_store_explicit(&pool->words[slot], 1, memory_order_relaxed);
     }
     pthread_mutex_unlock(&pool->lock);
     return slot;
@@ -158,7 +158,7 @@ void slot_pool_put(SlotPool *pool, uint32_t slot)
     pthread_mutex_lock(&pool->lock);
     g_assert(slot < pool->fresh && pool->used > 0);
     ASAN_POISON_MEMORY_REGION(slot_pool_at(pool, slot), pool->slot_size);
-    atomic_store_explicit(&pool->counts[slot], pool->first_free, memory_order_relaxed);
+    atomic_store_explicit(&pool->words[slot], pool->first_free, memory_order_relaxed);
     pool->first_free = slot;
     pool->used--;
     pthread_mutex_unlock(&pool->lock);

@@ -70,13 +70,39 @@ static void limit_windows(GArray *windows, const FlatView *old)
     }
 }
 
-/* The incremental path: what lies in @windows anew, the rest shared with @old. */
-static FlatView *render_windows(MemoryRegion *root, FlatView *old, GArray *windows,
-                                MemoryCommitStats *stats)
+/*
+ * A view has one successor. Where spaces that have shared one part, that is for those who stay with
+ * it, so that their commits go on to cost what changes.
+ */
+static bool others_stay(const SpaceUpdate *update, const FlatView *old)
+{
+    const MemorySystem *ms = update->as->ms;
+
+    for (guint i = 0; i < ms->spaces->len; i++) {
+        AddressSpace *as = g_ptr_array_index(ms->spaces, i);
+        const MemoryRegion *root = as->update ? as->update->root : flatview_root(old);
+
+        if (address_space_flatview(as) == old && root != update->root) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * The incremental path: what lies in @windows anew, the rest shared with @old. NULL: @old has, or
+ * shall have, another successor.
+ */
+static FlatView *render_windows(const SpaceUpdate *update, FlatView *old, MemoryCommitStats *stats)
 {
     g_autoptr(GArray) spans = g_array_new(FALSE, FALSE, sizeof(AddrRange));
-    FlatView *view = flatview_copy(old, root);
+    GArray *windows = update->windows;
+    MemoryRegion *root = update->root;
+    FlatView *view = others_stay(update, old) ? NULL : flatview_copy(old, root);
 
+    if (!view) {
+        return NULL;
+    }
     limit_windows(windows, old);
     for (guint i = 0; i < windows->len; i++) {
         AddrRange window = g_array_index(windows, AddrRange, i);
@@ -164,10 +190,11 @@ void space_update_render(SpaceUpdate *update, MemoryCommitStats *stats)
     bool differ;
 
     update->new_view = view_to_share(as->ms, root);
+    if (!update->new_view && !as->ms->full_render) {
+        update->new_view = render_windows(update, old, stats);
+    }
     if (!update->new_view) {
-        update->new_view = as->ms->full_render
-                               ? render_whole(as->ms, root, old, stats)
-                               : render_windows(root, old, update->windows, stats);
+        update->new_view = render_whole(as->ms, root, old, stats);
     }
     update->spans = memory_diff_spans(old, update->new_view, update->windows);
     update->diff = (MemoryDiff){ as, old, update->new_view, update->spans };

@@ -442,14 +442,14 @@ static void test_section_table_remove_needs_every_user(void **state)
     Fixture *f = *state;
     FlatRange fr = tile_of(f, 1, 2);
     SectionTable *table = section_table_new(NULL);
-    uint32_t id = section_table_add(table, &fr), more[5000];
+    uint32_t id = section_table_add(table, &fr, 1), more[5000];
     const DispatchSection *s = section_table_get(table, id);
 
     section_table_ref(table, id);
     section_table_remove(table, id);
     assert_int_equal(section_table_count(table), 1);
     for (unsigned i = 0; i < G_N_ELEMENTS(more); i++) { /* what a reader holds stays where it is */
-        more[i] = section_table_add(table, &fr);
+        more[i] = section_table_add(table, &fr, 1);
         assert_int_not_equal(more[i], id);
     }
     assert_ptr_equal(section_table_get(table, id), s);
@@ -457,7 +457,7 @@ static void test_section_table_remove_needs_every_user(void **state)
     assert_int_equal(atomic_load(&f->mr->refs), 1 + 1 + G_N_ELEMENTS(more));
     section_table_remove(table, id);
     assert_int_equal(section_table_count(table), G_N_ELEMENTS(more));
-    assert_int_equal(section_table_add(table, &fr), id);
+    assert_int_equal(section_table_add(table, &fr, 1), id);
     section_table_remove(table, id);
     for (unsigned i = 0; i < G_N_ELEMENTS(more); i++) {
         section_table_remove(table, more[i]);

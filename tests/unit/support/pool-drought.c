@@ -19,13 +19,13 @@ void pool_drought_end(PoolDrought *d)
 
     pthread_mutex_lock(&pool->lock);
     for (uint32_t slot = pool->first_free; slot != SLOT_NONE;
-         slot = atomic_load_explicit(&pool->counts[slot], memory_order_relaxed)) {
+         slot = atomic_load_explicit(&pool->words[slot], memory_order_relaxed)) {
         last = slot;
     }
     if (last == SLOT_NONE) {
         pool->first_free = d->first_free;
     } else {
-        atomic_store_explicit(&pool->counts[last], d->first_free, memory_order_relaxed);
+        atomic_store_explicit(&pool->words[last], d->first_free, memory_order_relaxed);
     }
     pool->ready = d->ready;
     pool->limit = d->limit;
