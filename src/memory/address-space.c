@@ -18,6 +18,18 @@ static GTree *events_of_view(const FlatView *view, ViewEventsOfTile *of_tile)
     return events;
 }
 
+/* For the history, which is to know what all spaces show: all tiles of @as come, or go. */
+static void note_tiles(AddressSpace *as, bool come)
+{
+    FlatViewIter it;
+    const FlatRange *fr;
+
+    flatview_iter_init(&it, address_space_flatview(as));
+    while ((fr = flatview_iter_next(&it))) {
+        commit_log_note_tile(&as->ms->log, false, come, as, fr);
+    }
+}
+
 AddressSpace *address_space_new(MemorySystem *ms, MemoryRegion *root, const char *name,
                                 GError **error)
 {
@@ -30,13 +42,14 @@ AddressSpace *address_space_new(MemorySystem *ms, MemoryRegion *root, const char
     g_assert(!transaction_is_open(ms));
     as->ms = ms;
     as->root = memory_region_ref(root);
-    as->name = g_strdup(name);
+    as->name = g_ref_string_new(name);
+    as->number = (uint32_t)(atomic_fetch_add_explicit(&ms->numbers, 1, memory_order_relaxed) + 1);
     view = address_space_first_view(ms, memory_region_effective_root(root), &stats);
     if (!section_table_check(ms->sections, error)) {
         flatview_unref(view);
         memory_region_unref(root);
         memory_system_unlock(ms);
-        g_free(as->name);
+        g_ref_string_release(as->name);
         g_free(as);
         return NULL;
     }
@@ -46,6 +59,7 @@ AddressSpace *address_space_new(MemorySystem *ms, MemoryRegion *root, const char
     as->next_of_root = root->spaces;
     root->spaces = as;
     g_ptr_array_add(ms->spaces, as);
+    note_tiles(as, true);
     memory_system_unlock(ms);
     return as;
 }
@@ -58,7 +72,7 @@ static void address_space_destroy(RcuHead *head)
     bounce_pool_free(as->bounce);
     g_tree_unref(as->ioeventfds);
     g_tree_unref(as->coalesced);
-    g_free(as->name);
+    g_ref_string_release(as->name);
     g_free(as);
 }
 
@@ -83,6 +97,7 @@ void address_space_free(AddressSpace *as)
     memory_system_lock(ms);
     g_assert(!transaction_is_open(ms));
     g_assert(!as->listeners);
+    note_tiles(as, false);
     g_ptr_array_remove(ms->spaces, as);
     leave_root(as);
     flatview_retire(address_space_flatview(as));

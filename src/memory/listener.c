@@ -316,3 +316,23 @@ void memory_listener_count_pause(MemoryListener *l, uint64_t us)
     commit_log_spend(&ms->log, transaction_is_committing(ms),
                      &(MemoryCommitStats){ .pauses = 1, .pause_us = us });
 }
+
+void memory_listener_note(MemoryListener *l, bool come, const MemoryNote *note)
+{
+    MemorySystem *ms = l->as->ms;
+    MemoryRecord what = {
+        .start = note->start,
+        .last = note->last,
+        .region = note->mr ? note->mr->number : 0,
+        .name = note->mr ? note->mr->name : ms->nameless,
+        .space_name = l->as->name,
+        .kind = "slot",
+        .space = l->as->number,
+        .layer = MEMORY_LAYER_SLOTS,
+        .dirty_log_mask = note->logged,
+        .readonly = note->readonly,
+    };
+
+    g_assert(memory_system_is_locked(ms));
+    commit_log_note(&ms->log, transaction_is_committing(ms), come, &what);
+}

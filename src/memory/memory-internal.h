@@ -34,12 +34,14 @@ struct MemorySystem {
     void *failed_opaque;
 
     _Atomic unsigned regions;       /* not freed yet */
+    _Atomic uint64_t numbers;       /* given to regions and spaces */
     _Atomic unsigned views_pending; /* retired, waiting for their grace period */
 
     _Atomic uint64_t rom_writes; /* dropped */
 
     _Atomic(const CoalescedFlush *) coalesced_flush; /* NULL: nobody queues writes */
 
+    char *nameless;      /* GRefString: the name of what has no region any more */
     CommitLog log;       /* commit-log.c */
     CounterSet counters; /* access-counters.c */
 };
@@ -62,7 +64,7 @@ struct MemoryRegion {
     enum MemoryRegionKind kind;
     MemorySystem *ms;
     Object *owner;
-    char *name;
+    char *name; /* GRefString: the history holds it, too */
 
     /* Read on the access path; fixed at creation. */
     const MemoryRegionOps *ops;
@@ -91,13 +93,15 @@ struct MemoryRegion {
     AddressSpace *spaces; /* those of which it is the root, linked by next_of_root */
     GArray *ioeventfds; /* RegionEventfd; replaced, never changed in place; NULL: none */
     GArray *coalesced;  /* AddrRange; the same */
+    uint64_t number;    /* of the region, never used again */
     uint64_t mark;      /* last walk up the tree that came by (transaction.c) */
 };
 
 struct AddressSpace {
     MemorySystem *ms;
     MemoryRegion *root;
-    char *name;
+    char *name; /* GRefString, as above */
+    uint32_t number; /* of the space, never used again */
     _Atomic(FlatView *) view; /* published: RCU */
     RcuHead rcu;
     AddressSpace *next_of_root; /* of the same root; machine lock, and all below */

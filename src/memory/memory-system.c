@@ -25,6 +25,7 @@ MemorySystem *memory_system_new(GError **error)
     }
     ms = g_new0(MemorySystem, 1);
     pthread_mutex_init(&ms->lock, NULL);
+    ms->nameless = g_ref_string_new("(none)");
     commit_log_init(&ms->log);
     counter_set_init(&ms->counters);
     ms->transaction = transaction_new();
@@ -53,6 +54,7 @@ void memory_system_free(MemorySystem *ms)
     transaction_free(ms->transaction);
     counter_set_done(&ms->counters);
     commit_log_done(&ms->log);
+    g_ref_string_release(ms->nameless);
     pthread_mutex_destroy(&ms->lock);
     g_free(ms);
 }

@@ -17,7 +17,8 @@ static MemoryRegion *region_new(MemorySystem *ms, enum MemoryRegionKind kind, Ob
     mr->kind = kind;
     mr->ms = ms;
     mr->owner = owner;
-    mr->name = g_strdup(name);
+    mr->name = g_ref_string_new(name);
+    mr->number = atomic_fetch_add_explicit(&ms->numbers, 1, memory_order_relaxed) + 1;
     mr->size = size;
     mr->enabled = true;
     if (kind != REGION_CONTAINER && kind != REGION_ALIAS) {
@@ -142,7 +143,7 @@ static void region_finalize(MemoryRegion *mr)
         ram_block_unref(mr->block);
     }
     counter_give(&ms->counters, mr->counter);
-    g_free(mr->name);
+    g_ref_string_release(mr->name);
     g_free(mr);
     atomic_fetch_sub_explicit(&ms->regions, 1, memory_order_release);
 }

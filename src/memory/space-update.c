@@ -139,6 +139,7 @@ FlatView *address_space_first_view(MemorySystem *ms, MemoryRegion *effective_roo
 }
 
 typedef struct Changes {
+    AddressSpace *as;
     bool any;
     uint64_t visited;
 } Changes;
@@ -148,14 +149,23 @@ static void note_change(MemoryDiffKind kind, const FlatRange *was, const FlatRan
 {
     Changes *changes = opaque;
 
-    changes->any |= kind != MEMORY_DIFF_NOP || was->dirty_log_mask != is->dirty_log_mask;
+    bool change = kind != MEMORY_DIFF_NOP || was->dirty_log_mask != is->dirty_log_mask;
+    CommitLog *log = &changes->as->ms->log;
+
+    if (change && was) {
+        commit_log_note_tile(log, true, false, changes->as, was);
+    }
+    if (change && is) {
+        commit_log_note_tile(log, true, true, changes->as, is);
+    }
+    changes->any |= change;
     changes->visited += (was != NULL) + (is != NULL);
 }
 
-/* Does a tile differ, or a dirty-log mask? */
+/* Does a tile differ, or a dirty-log mask? What does is noted for the history. */
 static bool tiles_differ(const MemoryDiff *diff, MemoryCommitStats *stats)
 {
-    Changes changes = { 0 };
+    Changes changes = { .as = diff->as };
 
     memory_diff_walk(diff, note_change, &changes);
     stats->ranges_visited += changes.visited;

@@ -111,4 +111,24 @@ void memory_listener_unregister(MemoryListener *l);
 void memory_listener_count_ioctls(MemoryListener *l, uint64_t n);
 void memory_listener_count_pause(MemoryListener *l, uint64_t us);
 
+/**
+ * struct MemoryNote - what a listener has made of tiles, as the history of commits remembers it
+ * @mr: the region behind its first byte; NULL: none any more
+ */
+typedef struct MemoryNote {
+    const MemoryRegion *mr;
+    hwaddr start;
+    hwaddr last;
+    bool readonly;
+    bool logged;
+} MemoryNote;
+
+/**
+ * memory_listener_note() - such a thing has come, or gone; one that changes goes and comes
+ *
+ * For what memory_system_diff() (memory/commit-diff.h) tells of slots. In apply or commit. Machine
+ * lock.
+ */
+void memory_listener_note(MemoryListener *l, bool come, const MemoryNote *note);
+
 #endif

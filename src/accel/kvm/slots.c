@@ -375,6 +375,42 @@ static void slots_end(MemoryListener *l)
     clear_queue(from_listener(l));
 }
 
+static void note_slot(KvmSlots *s, bool come, const KvmSlot *slot, uint32_t flags,
+                      const MemoryRegion *mr)
+{
+    const MemoryNote note = { .mr = mr,
+                              .start = slot->at.gpa,
+                              .last = gpa_item_end(&slot->at) - 1,
+                              .readonly = flags & KVM_MEM_READONLY,
+                              .logged = flags & KVM_MEM_LOG_DIRTY_PAGES };
+
+    memory_listener_note(&s->listener, come, &note);
+}
+
+/* What was done stays: the history remembers it. */
+static void slots_commit(MemoryListener *l)
+{
+    KvmSlots *s = from_listener(l);
+
+    for (guint i = 0; i < s->done->len; i++) {
+        const KvmSlotStep *step = &g_array_index(s->done, KvmSlotStep, i);
+        const KvmSlot *slot = &step->slot;
+
+        if (step->kind == KVM_STEP_PARK || step->kind == KVM_STEP_UNPARK) {
+            continue;
+        }
+        if (step->kind != KVM_STEP_ADD) {
+            note_slot(s, false, slot, slot->flags, slot->mr);
+        }
+        if (step->kind != KVM_STEP_DEL) {
+            note_slot(s, true, slot,
+                      step->kind == KVM_STEP_FLAGS ? step->new_flags : slot->flags,
+                      step->kind == KVM_STEP_LABEL ? step->new_mr : slot->mr);
+        }
+    }
+    clear_queue(s);
+}
+
 static void slots_destroy(KvmSlots *s)
 {
     gpa_map_free(s->tiles);
@@ -414,7 +450,7 @@ KvmSlots *kvm_slots_new(Kvm *kvm, AddressSpace *memory, GError **error)
         .apply = slots_apply,
         .revert = slots_revert,
         .abort = slots_end,
-        .commit = slots_end,
+        .commit = slots_commit,
     };
     if (!memory_listener_register(&s->listener, memory, error)) {
         slots_destroy(s);
