@@ -183,35 +183,53 @@ static bool set_missing(const WordCursor *c, const MonitorArg *arg, GError **err
 static bool has_flags(const MonitorCommand *cmd)
 {
     for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
-        if (arg->flag) {
+        if (monitor_arg_is_flag(arg)) {
             return true;
         }
     }
     return false;
 }
 
-static const MonitorArg *find_flag(const MonitorCommand *cmd, char letter, GError **error)
+/* By its name, where that is not NULL, else by its letter. */
+static const MonitorArg *find_flag(const MonitorCommand *cmd, const char *name, char letter,
+                                   GError **error)
 {
+    const char one[] = { letter, '\0' };
     g_autofree char *usage = NULL;
 
     for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
-        if (arg->flag == letter) {
+        if (monitor_arg_is_flag(arg) &&
+            (name ? strcmp(arg->name, name) == 0 : arg->flag == letter)) {
             return arg;
         }
     }
     usage = monitor_command_usage(cmd);
-    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "there is no flag -%c; usage: %s",
-                letter, usage);
+    g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID, "there is no flag %s%s; usage: %s",
+                name ? "--" : "-", name ? name : one, usage);
     return NULL;
 }
 
-/* One word of flags. The value of one that has one stands in the next word: "-c 1", "-gc 1". */
+static bool take_named_flag(WordCursor *c, GError **error)
+{
+    const MonitorArg *arg = find_flag(c->cmd, *c->words++ + 2, 0, error);
+
+    if (!arg) {
+        return false;
+    }
+    if (arg->type == MONITOR_ARG_FLAG) {
+        json_object_set_new(c->args, arg->name, json_true());
+        return true;
+    }
+    return *c->words ? add_integer(c, arg, error) : set_missing(c, arg, error);
+}
+
+/* One word of letters. The value of one that has one stands in the next word: "-c 1", "-gc 1". */
 static bool take_flag_word(WordCursor *c, GError **error)
 {
     const char *letters = *c->words++ + 1;
 
     for (const char *letter = letters; *letter; letter++) {
-        const MonitorArg *arg = find_flag(c->cmd, *letter, error);
+        const MonitorArg *arg = find_flag(c->cmd, NULL, *letter, error);
 
         if (!arg) {
             return false;
@@ -236,15 +254,21 @@ static bool take_flags(WordCursor *c, GError **error)
     if (!has_flags(c->cmd)) {
         return true;
     }
-    while (ok && *c->words && (*c->words)[0] == '-' && g_ascii_isalpha((*c->words)[1])) {
-        ok = take_flag_word(c, error);
+    while (ok && *c->words && (*c->words)[0] == '-') {
+        if (g_ascii_isalpha((*c->words)[1])) {
+            ok = take_flag_word(c, error);
+        } else if ((*c->words)[1] == '-' && g_ascii_isalpha((*c->words)[2])) {
+            ok = take_named_flag(c, error);
+        } else {
+            break;
+        }
     }
     return ok;
 }
 
 static bool take_argument(WordCursor *c, const MonitorArg *arg, GError **error)
 {
-    if (arg->flag) {
+    if (monitor_arg_is_flag(arg)) {
         return true;
     }
     if (arg->type == MONITOR_ARG_FORMAT) {

@@ -57,6 +57,11 @@ static inline const char *json_get_flag(const json_t *object, const char *name)
 }
 
 /**
+ * mtree_diff_text() - what changed between the commits "from" and "to" (may be missing: the last)
+ */
+bool mtree_diff_text(Monitor *mon, json_t *args, GString *out, GError **error);
+
+/**
  * command_keyval() - the members of @args as an option's pairs: strings as they are, numbers in
  * decimal, booleans as on|off
  *

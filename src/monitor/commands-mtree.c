@@ -2,8 +2,10 @@
 /* Commands that show the memory map: info mtree, info kvm-slots. */
 #include "command-util-internal.h"
 
+#include <inttypes.h>
 #include "tessera/memory/memory-system.h"
 #include "tessera/memory/mtree-dump.h"
+#include "tessera/util/error.h"
 
 /* info mtree */
 
@@ -12,6 +14,16 @@ static void append_owner(Object *owner, GString *out)
     g_autofree char *text = command_owner_text(owner);
 
     g_string_append_printf(out, " owner:{%s}", text);
+}
+
+static bool run_mtree_diff(Monitor *mon, json_t *args, GString *out, GError **error)
+{
+    if (!arg_given(args, "from")) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "--diff needs the number of a commit, see info mtree-history");
+        return false;
+    }
+    return mtree_diff_text(mon, args, out, error);
 }
 
 static bool run_mtree(Monitor *mon, json_t *args, GString *out, GError **error)
@@ -23,6 +35,15 @@ static bool run_mtree(Monitor *mon, json_t *args, GString *out, GError **error)
         .counts = arg_flag(args, "counts"),
     };
 
+    if (arg_flag(args, "diff")) {
+        return run_mtree_diff(mon, args, out, error);
+    }
+    if (arg_given(args, "from")) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                    "'%" PRIu64 "' is one word too many: numbers of commits follow --diff",
+                    arg_u64(args, "from"));
+        return false;
+    }
     if (style.dispatch || arg_flag(args, "flatview")) {
         memory_dump_flatviews_styled(ms, &style, out);
     } else {
@@ -36,6 +57,9 @@ static const MonitorArg mtree_args[] = {
     { .name = "dispatch-tree", .type = MONITOR_ARG_FLAG, .flag = 'd' },
     { .name = "owner", .type = MONITOR_ARG_FLAG, .flag = 'o' },
     { .name = "counts", .type = MONITOR_ARG_FLAG, .flag = 's' },
+    { .name = "diff", .type = MONITOR_ARG_FLAG },
+    { .name = "from", .type = MONITOR_ARG_INT, .optional = true },
+    { .name = "to", .type = MONITOR_ARG_INT, .optional = true },
     { 0 },
 };
 
@@ -48,7 +72,13 @@ static const MonitorCommand mtree_command = {
                "several tiles share. -o: who owns each region (dev: a device, by id or type; "
                "board: the board itself). -s: how often vCPUs have read and written each region, "
                "and left the guest for it, all together and one by one (coalesced: writes that "
-               "the kernel had queued); what the guest reaches without an exit is not seen.",
+               "the kernel had queued); what the guest reaches without an exit is not seen. "
+               "--diff FROM [TO]: what changed between the map after commit FROM and that after "
+               "commit TO, numbers as info mtree-history shows them (0: before the first, when "
+               "nothing was there; without TO, the last): the commits with their causes, then tiles "
+               "and KVM slots added, removed, moved (the same part of a region at another address) "
+               "and changed (attributes). What is too long ago, or was more than the history holds "
+               "of one commit, is not told: the error names the commits that can be compared.",
     .args = mtree_args,
     .run_text = run_mtree,
 };

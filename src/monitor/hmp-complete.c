@@ -23,7 +23,7 @@ static void add_command_words(MonitorHub *hub, char *const *words, GPtrArray *ou
 static bool has_flags(const MonitorCommand *cmd)
 {
     for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
-        if (arg->flag) {
+        if (monitor_arg_is_flag(arg)) {
             return true;
         }
     }
@@ -44,7 +44,9 @@ static bool has_format(const MonitorCommand *cmd)
 static const MonitorArg *valued_flag(const MonitorCommand *cmd, const char *word)
 {
     for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
-        if (arg->flag && arg->type != MONITOR_ARG_FLAG && word[strlen(word) - 1] == arg->flag) {
+        if (arg->flag && arg->type != MONITOR_ARG_FLAG &&
+            (word[1] == '-' ? strcmp(word + 2, arg->name) == 0
+                            : word[strlen(word) - 1] == arg->flag)) {
             return arg;
         }
     }
@@ -71,7 +73,7 @@ static const MonitorArg *argument_behind(const MonitorCommand *cmd, char *const 
         words += valued != NULL;
     }
     for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
-        if (arg->flag || arg->type == MONITOR_ARG_FORMAT) {
+        if (monitor_arg_is_flag(arg) || arg->type == MONITOR_ARG_FORMAT) {
             continue;
         }
         if (index == 0) {
@@ -82,12 +84,15 @@ static const MonitorArg *argument_behind(const MonitorCommand *cmd, char *const 
     return NULL;
 }
 
-/* "-f" and the like, once somebody has typed the dash. */
-static void add_flags(const MonitorCommand *cmd, GPtrArray *out)
+/* Once somebody has typed a dash: "-f"; behind a second one, or without a letter, "--fast". */
+static void add_flags(const MonitorCommand *cmd, const char *last, GPtrArray *out)
 {
     for (const MonitorArg *arg = cmd->args; arg && arg->name; arg++) {
         if (arg->flag) {
             g_ptr_array_add(out, g_strdup_printf("-%c", arg->flag));
+        }
+        if (monitor_arg_is_flag(arg) && (!arg->flag || last[1] == '-')) {
+            g_ptr_array_add(out, g_strdup_printf("--%s", arg->name));
         }
     }
 }
@@ -116,7 +121,7 @@ static void add_argument_words(Monitor *mon, const MonitorCommand *cmd, char *co
     const MonitorArg *arg = argument_behind(cmd, words);
 
     if (last[0] == '-') {
-        add_flags(cmd, out);
+        add_flags(cmd, last, out);
     }
     if (!arg) {
         return;

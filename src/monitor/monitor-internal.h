@@ -34,6 +34,12 @@ struct Monitor {
     bool negotiated;    /* QMP: qmp_capabilities was answered */
 };
 
+/** monitor_arg_is_flag() - stands behind "-f" or "--name" in HMP */
+static inline bool monitor_arg_is_flag(const MonitorArg *arg)
+{
+    return arg->flag || arg->type == MONITOR_ARG_FLAG;
+}
+
 /* registry.c: finding commands */
 GPtrArray *monitor_commands_load(GError **error);
 const MonitorCommand *monitor_command_by_qmp(MonitorHub *hub, const char *name);

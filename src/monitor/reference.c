@@ -34,9 +34,14 @@ static void append_argument(const MonitorArg *arg, GString *out)
 
     g_string_append_printf(out, "| `%s`", arg->name);
     if (arg->type == MONITOR_ARG_FLAG) {
-        g_string_append_printf(out, ", in HMP `-%c`", arg->flag);
+        if (arg->flag) {
+            g_string_append_printf(out, ", in HMP `-%c` or `--%s`", arg->flag, arg->name);
+        } else {
+            g_string_append_printf(out, ", in HMP `--%s`", arg->name);
+        }
     } else if (arg->flag) {
-        g_string_append_printf(out, ", in HMP `-%c %s`", arg->flag, arg->name);
+        g_string_append_printf(out, ", in HMP `-%c` or `--%s`, with it behind", arg->flag,
+                               arg->name);
     } else if (arg->type == MONITOR_ARG_FORMAT) {
         g_string_append_printf(out, ", in HMP `/%s`", arg->name);
     }

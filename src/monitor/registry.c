@@ -89,7 +89,11 @@ static void append_argument(GString *out, const MonitorArg *arg)
     g_string_append(out, arg->optional || arg->type == MONITOR_ARG_FLAG ? " [" : " ");
     switch (arg->type) {
     case MONITOR_ARG_FLAG:
-        g_string_append_printf(out, "-%c", arg->flag);
+        if (arg->flag) {
+            g_string_append_printf(out, "-%c", arg->flag);
+        } else {
+            g_string_append_printf(out, "--%s", arg->name);
+        }
         break;
     case MONITOR_ARG_FORMAT:
         g_string_append_printf(out, "/%s", arg->name);

@@ -118,6 +118,7 @@ static void test_words_become_arguments(void **state)
 {
     expect(&all, "0x10", "{\"addr\": 16}");
     expect(&all, "-f 16 3 /tmp/x", "{\"fast\": true, \"addr\": 16, \"count\": 3, \"file\": \"/tmp/x\"}");
+    expect(&all, "--fast 1 --deep", "{\"fast\": true, \"deep\": true, \"addr\": 1}");
     expect(&all, "-fd 1", "{\"fast\": true, \"deep\": true, \"addr\": 1}");
     expect(&all, "-d /4xw 1 -f", "{\"fast\": true, \"deep\": true, \"fmt\": \"4xw\", \"addr\": 1}");
     expect(&all, "1 2 file -f", "{\"fast\": true, \"addr\": 1, \"count\": 2, \"file\": \"file\"}");
@@ -171,6 +172,8 @@ static void test_words_that_are_wrong(void **state)
     expect_error(&all, "", "addr is missing; usage: look [-f] [-d] [/fmt] addr [count] [file]");
     expect_error(&all, "-x 1", "no flag -x");
     expect_error(&all, "-fx 1", "no flag -x");
+    expect_error(&all, "--fas 1", "no flag --fas;");
+    expect_error(&none, "--fast", "'--fast' is one word too many");
     expect_error(&all, "1 2 a b", "'b' is one word too many");
     expect_error(&all, "1x", "addr: no number of 64 bits");
     expect_error(&all, "zz", "addr: a number");

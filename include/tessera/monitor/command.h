@@ -18,7 +18,7 @@ typedef enum MonitorArgType {
     MONITOR_ARG_SIZE, /* HMP: with suffix, bytes by default; QMP: integer, bytes */
     MONITOR_ARG_ADDR, /* HMP: hexadecimal or decimal, $register allowed; QMP: integer */
     MONITOR_ARG_BOOL, /* HMP: on|off; QMP: boolean */
-    MONITOR_ARG_FLAG, /* HMP: -f; QMP: boolean */
+    MONITOR_ARG_FLAG, /* HMP: --name, or -f; QMP: boolean */
     MONITOR_ARG_KEYVAL, /* HMP: "driver,key=value,..."; QMP: all other members. The last argument */
     MONITOR_ARG_REST, /* HMP: the rest of the line; QMP: string */
     MONITOR_ARG_FORMAT, /* HMP: "/16xw" behind the command's name; QMP: string */
@@ -33,7 +33,11 @@ typedef enum MonitorArgType {
 typedef struct MonitorArg {
     const char *name;
     MonitorArgType type;
-    char flag; /* MONITOR_ARG_FLAG: its letter. MONITOR_ARG_INT: HMP: its value stands behind -f */
+    /*
+     * HMP: a flag's letter; a MONITOR_ARG_FLAG with 0 has only its name, "--name", which may stand in
+     * the place of a letter everywhere. MONITOR_ARG_INT: its value stands behind the flag
+     */
+    char flag;
     bool optional;
     const char *implied_key; /* MONITOR_ARG_KEYVAL: key of the first word */
     void (*complete)(Machine *machine, GPtrArray *words);

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
+#include <inttypes.h>
 #include "support/monitor-fixture.h"
+#include "tessera/memory/commit-stats.h"
 
 static void test_mtree_shows_the_tree(void **state)
 {
@@ -68,6 +70,34 @@ static void test_mtree_d_shows_the_dispatch(void **state)
     assert_text_has(f->out->str, "leaf    ptr=subpage{"); /* the ports' first page */
     assert_text_has(f->out->str, " 060:#");
     assert_text_has(f->out->str, "FlatView #1\n");
+    monitor_fixture_free(f);
+}
+
+/* A DIMM's plug: the tile, the slot, and what caused them. */
+static void test_mtree_diff_tells_what_a_plug_changed(void **state)
+{
+    MonitorFixture *f = monitor_fixture_new("-m 256M,slots=2,maxmem=1G");
+    MemorySystem *ms = machine_memory_system(f->machine);
+    uint64_t before = memory_system_total_stats(ms).commits;
+    g_autofree char *line = g_strdup_printf("info mtree --diff %" PRIu64, before);
+    g_autofree char *back = g_strdup_printf("info mtree --diff %" PRIu64 " 0", before + 1);
+
+    monitor_fixture_hmp(f, line);
+    assert_text_has(f->out->str, "no difference\n");
+    monitor_fixture_hmp(f, "object_add memory-backend-ram,id=m1,size=128M");
+    monitor_fixture_hmp(f, "device_add pc-dimm,id=d1,memdev=m1");
+    monitor_fixture_hmp(f, line);
+    assert_text_has(f->out->str, "device_add d1\n");
+    assert_text_has(f->out->str, "address space \"memory\":\n  added   0000000100000000-"
+                                 "0000000107ffffff (ram): d1\n");
+    assert_text_has(f->out->str, "KVM slots of address space \"memory\":\n  added   "
+                                 "0000000100000000-0000000107ffffff: d1\n");
+    monitor_fixture_hmp(f, "info mtree --diff 0");
+    assert_text_has(f->out->str, "(rom): pc.rom\n");
+    assert_text_has(monitor_fixture_hmp_error(f, "info mtree --diff"), "--diff needs");
+    assert_text_has(monitor_fixture_hmp_error(f, "info mtree --diff 9999"), "can be compared");
+    assert_text_has(monitor_fixture_hmp_error(f, back), "comes after");
+    assert_text_has(monitor_fixture_hmp_error(f, "info mtree 3"), "'3' is one word too many");
     monitor_fixture_free(f);
 }
 
@@ -189,6 +219,7 @@ int main(void)
         cmocka_unit_test(test_mtree_f_shows_the_flat_views),
         cmocka_unit_test(test_mtree_o_names_owners),
         cmocka_unit_test(test_mtree_d_shows_the_dispatch),
+        cmocka_unit_test(test_mtree_diff_tells_what_a_plug_changed),
         cmocka_unit_test(test_mtree_refuses_unknown_flags),
         cmocka_unit_test(test_slots_and_commits),
         cmocka_unit_test(test_memory_stats_shape),
