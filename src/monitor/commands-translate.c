@@ -8,7 +8,7 @@
 #include "tessera/memory/region.h"
 #include "tessera/util/error.h"
 
-/* What is in force when nothing says otherwise: a person asks for what code in the guest would use. */
+/* The first is what holds when nothing is said: a person asks for what the guest's code would use. */
 typedef enum AddressKind { ADDRESS_VIRTUAL, ADDRESS_PHYSICAL, ADDRESS_PORT } AddressKind;
 
 static const char *kind_name(AddressKind kind)
@@ -223,12 +223,12 @@ static const MonitorCommand translate_command = {
     .qmp = "x-query-translate",
     .hmp = "info translate",
     .help = "Follows an address through page tables, memory map and KVM slot to the host's memory.",
-    .details = "-v (the default): a guest-virtual address, by the page tables of the monitor's vCPU or "
-               "of -c CPU; -g: a guest-physical one; -p: an I/O port. Shown are each page-table "
-               "entry with its flags; which region of the tree answers, and why the others that lie "
-               "there do not; the tile of the flat view, the way through the dispatch; the KVM "
-               "slot, RAMBlock and offset, the address in this process (HVA), and the host-physical "
-               "one (HPA), which the kernel tells only to processes with CAP_SYS_ADMIN. Where the "
+    .details = "-v (the default): a guest-virtual address, by the page tables of the monitor's vCPU "
+               "or of -c CPU; -g: a guest-physical one; -p: an I/O port. Shown are each page-table "
+               "entry with its flags; which region of the tree answers, and why the others that "
+               "lie there do not; the tile of the flat view, the way through the dispatch; the KVM "
+               "slot, RAMBlock and offset, the address in this process (HVA), and the "
+               "host-physical one (HPA), which the kernel tells only to processes with CAP_SYS_ADMIN. Where the "
                "way ends, the last line says why. Nothing is changed, and no device is read; "
                "docs/translate.md has an example of each kind.",
     .args = translate_args,

@@ -131,7 +131,7 @@ static bool ask_scan(int pagemap, const void *host, bool *ret_huge)
     return true;
 }
 
-/* What smaps says of the whole mapping that holds @addr: bytes there, and of those in huge pages. */
+/* What smaps says of the mapping that holds @addr: bytes there, and of those in huge pages. */
 typedef struct SmapsAnswer {
     uint64_t addr;
     bool found;

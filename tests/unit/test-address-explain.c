@@ -49,7 +49,7 @@ static void assert_contest(Fixture *f, hwaddr addr, const char *expected)
 
 /*
  *   root |................|   container
- *   v      aabb               I/O, priority 1; a then b of the same priority, b over a's second half
+ *   v      aabb               I/O, priority 1; b, of the same, was added over a's second half
  *   r    |rrrrrrrr........|   RAM, priority 0
  *   d      dddd               I/O, priority 9, disabled
  */
@@ -64,8 +64,8 @@ static void test_explain_priority_order_and_disabled(void **state)
     fixture_add(f->root, 2, d, 9);
     assert_true(memory_region_set_enabled(d, false, NULL));
     fixture_assert_map(f, "rraabbrr........");
-    assert_contest(f, 4 * PAGE, "0root entered; 1d disabled else d; 1b won; 1a older than b else a; "
-                                "1r lower-priority than b else r");
+    assert_contest(f, 4 * PAGE, "0root entered; 1d disabled else d; 1b won; "
+                                "1a older than b else a; 1r lower-priority than b else r");
     assert_contest(f, 2 * PAGE, "0root entered; 1d disabled else d; 1a won; "
                                 "1r lower-priority than a else r");
     assert_contest(f, 9 * PAGE, "0root open");
@@ -83,7 +83,8 @@ static void test_explain_containers_open_and_covered(void **state)
     fixture_add(f->root, 0, ram, 1);
     fixture_add(ram, 1, fixture_io(f, "y", 1), -5);
     assert_contest(f, 0, "0root entered; 1bus open; 1m won");
-    assert_contest(f, PAGE, "0root entered; 1bus open; 1m entered; 2y won; 2m covered than y else m");
+    assert_contest(f, PAGE, "0root entered; 1bus open; 1m entered; 2y won; "
+                            "2m covered than y else m");
     assert_contest(f, 8 * PAGE, "0root entered; 1bus entered; 2x won");
 }
 
@@ -100,7 +101,8 @@ static void test_explain_aliases(void **state)
     fixture_add(f->root, 4, fixture_alias(f, "a", t, 1, 3), 0);
     fixture_add(f->root, 4, fixture_alias(f, "b", gone, 0, 2), 1);
     assert_true(memory_region_set_enabled(gone, false, NULL));
-    assert_contest(f, 5 * PAGE + 3, "0root entered; 1b open; 2g disabled else g; 1a entered; 2t won");
+    assert_contest(f, 5 * PAGE + 3, "0root entered; 1b open; 2g disabled else g; 1a entered; "
+                                    "2t won");
     assert_contest(f, 6 * PAGE, "0root open; 1a open");
     memory_system_lock(f->ms);
     x = address_explain(f->as, 5 * PAGE + 3);

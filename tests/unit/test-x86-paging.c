@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Page walks: tables made by hand, and random ones against a slow reading of the manual's tables. */
+/* Page walks: tables made by hand, and random ones against a slow reading of the manual. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -94,7 +94,7 @@ static void assert_maps(const X86Walk *w, uint64_t gpa, uint64_t page_size)
 /*
  * 0x0000_7f80_4060_1000: PML4 255, PDPT 1, PD 3, PT 1, by index; the sizes replace the lower ones.
  */
-#define GVA ((UINT64_C(255) << 39) | (UINT64_C(1) << 30) | (UINT64_C(3) << 21) | (UINT64_C(1) << 12))
+#define GVA (UINT64_C(255) << 39 | UINT64_C(1) << 30 | UINT64_C(3) << 21 | UINT64_C(1) << 12)
 
 static void make_4level(void)
 {
@@ -477,6 +477,14 @@ static uint64_t slow_entry(const X86PagingState *s, X86PagingMode mode, unsigned
     return target;
 }
 
+static bool slow_can_be_large(const X86PagingState *s, X86PagingMode mode, unsigned level)
+{
+    if (mode == X86_PAGING_32BIT) {
+        return level == 2 && (s->cr4 & 0x10);
+    }
+    return level == 2 || (level == 3 && mode != X86_PAGING_PAE && s->gib_pages);
+}
+
 static Slow slow_walk(const X86PagingState *s, X86PagingMode mode, uint64_t gva)
 {
     Slow w = { .writable = true, .user = true, .executable = true };
@@ -503,9 +511,7 @@ static Slow slow_walk(const X86PagingState *s, X86PagingMode mode, uint64_t gva)
             w.result = X86_WALK_NOT_PRESENT;
             return w;
         }
-        large = (value >> 7 & 1) && (mode == X86_PAGING_32BIT ? l->level == 2 && (s->cr4 & 0x10)
-                                     : mode == X86_PAGING_PAE ? l->level == 2
-                                                              : l->level == 2 || (l->level == 3 && s->gib_pages));
+        large = (value >> 7 & 1) && slow_can_be_large(s, mode, l->level);
         at = slow_entry(s, mode, l->level, large, value, &w.reserved);
         if (w.reserved) {
             w.result = X86_WALK_RESERVED;

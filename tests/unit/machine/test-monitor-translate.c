@@ -395,7 +395,8 @@ static void test_translate_text_of_a_large_page(void **state)
 
     monitor_fixture_hmp(f, "info translate 0x234567");
     assert_text_has(f->out->str, "GVA 0x0000000000234567, vCPU 0\n"
-                                 "paging 4-level: CR0=0x80000011 CR3=0x10000 CR4=0xa0 EFER=0xd00\n");
+                                 "paging 4-level: CR0=0x80000011 CR3=0x10000 CR4=0xa0 "
+                                 "EFER=0xd00\n");
     assert_text_has(f->out->str, "  PDE     1 at 0x0000000000012008: 0x80000000002001e1 -> page "
                                  "0x200000  present accessed dirty large global no-execute\n"
                                  "  page of 2 MiB: read-only, kernel only, not executable\n"
