@@ -8,7 +8,7 @@
 #include "tessera/memory/region.h"
 #include "tessera/util/error.h"
 
-/* The first is what holds when nothing is said: a person asks for what the guest's code would use. */
+/* The first holds when nothing is said: people ask for what the guest's code would use. */
 typedef enum AddressKind { ADDRESS_VIRTUAL, ADDRESS_PHYSICAL, ADDRESS_PORT } AddressKind;
 
 static const char *kind_name(AddressKind kind)
@@ -116,7 +116,6 @@ static void explain(Machine *machine, AddressKind kind, hwaddr addr, json_t *res
 {
     MemorySystem *ms = machine_memory_system(machine);
     AddressSpace *as = kind == ADDRESS_PORT ? machine_io(machine) : machine_memory(machine);
-    const char *chip = kvm_chip_at(machine_kvm(machine), addr, kind == ADDRESS_PORT);
     AddressExplanation *x;
 
     memory_system_lock(ms);
@@ -131,11 +130,6 @@ static void explain(Machine *machine, AddressKind kind, hwaddr addr, json_t *res
     }
     address_explanation_free(x);
     memory_system_unlock(ms);
-    if (chip) {
-        json_object_set_new(result, "kernel-chip", json_string(chip));
-        set_end(result, "kernel", g_strdup_printf("Ends in the kernel: KVM's own %s answers there, "
-                                                  "before the memory map is asked", chip));
-    }
 }
 
 /* --- Host-virtual to host-physical --- */
@@ -154,6 +148,20 @@ static void look_at_host(const HostPart *part, json_t *result)
                                                "address is not known", (const void *)part->host));
     }
     host_page_clear(&page);
+}
+
+/* --- Before all of that --- */
+
+/* Whatever the map shows there: the chips inside the kernel come first. */
+static void look_for_chip(Machine *machine, AddressKind kind, hwaddr addr, json_t *result)
+{
+    const char *chip = kvm_chip_at(machine_kvm(machine), addr, kind == ADDRESS_PORT);
+
+    if (chip) {
+        json_object_set_new(result, "kernel-chip", json_string(chip));
+        set_end(result, "kernel", g_strdup_printf("Ends in the kernel: KVM's own %s answers there, "
+                                                  "before the memory map is asked", chip));
+    }
 }
 
 /* --- The command --- */
@@ -204,6 +212,9 @@ static bool run_translate(Monitor *mon, json_t *args, json_t **ret_result, GErro
         look_at_host(&host, result);
         ram_block_unref(host.block);
     }
+    if (go_on) {
+        look_for_chip(machine, kind, addr, result);
+    }
     *ret_result = result;
     return true;
 }
@@ -228,7 +239,8 @@ static const MonitorCommand translate_command = {
                "entry with its flags; which region of the tree answers, and why the others that "
                "lie there do not; the tile of the flat view, the way through the dispatch; the KVM "
                "slot, RAMBlock and offset, the address in this process (HVA), and the "
-               "host-physical one (HPA), which the kernel tells only to processes with CAP_SYS_ADMIN. Where the "
+               "host-physical one (HPA), which the kernel tells only to processes with "
+               "CAP_SYS_ADMIN. Where the "
                "way ends, the last line says why. Nothing is changed, and no device is read; "
                "docs/translate.md has an example of each kind.",
     .args = translate_args,

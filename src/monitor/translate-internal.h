@@ -12,8 +12,8 @@
 /* Each returns a new object. Addresses are JSON integers whose bits count (json_u64()). */
 
 /**
- * translate_paging_json() - "mode", "cr0", "cr3", "cr4", "efer", "entries", "result", "message", and
- * of an address that is mapped "gpa", "page-size", "writable", "user", "executable"
+ * translate_paging_json() - "mode", "cr0", "cr3", "cr4", "efer", "entries", "result", "message", and of
+ * an address that is mapped "gpa", "page-size", "writable", "user", "executable"
  */
 json_t *translate_paging_json(const X86PagingState *state, const X86Walk *walk);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Why an address shows what it shows: who competed for it, which tile and which way in the radix. */
+/* Why an address shows what it shows: who competed for it, its tile, its way in the radix. */
 #ifndef TESSERA_MEMORY_ADDRESS_EXPLAIN_H
 #define TESSERA_MEMORY_ADDRESS_EXPLAIN_H
 
@@ -37,7 +37,7 @@ typedef enum ContestResult {
     CONTEST_COVERED,      /* a container's own content: the subregion @beaten_by lies over it */
 } ContestResult;
 
-/** contest_result_name() - "entered", "won", "open", "disabled", "lower-priority", "older", "covered" */
+/** contest_result_name() - "entered", "won", "open", "disabled", "lower-priority", "older" ... */
 const char *contest_result_name(ContestResult result);
 
 /**

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An x86 processor's way from a virtual to a physical address, one page-table entry after another. */
+/* An x86 processor's way from a virtual to a physical address, entry by entry. */
 #ifndef TESSERA_UTIL_X86_PAGING_H
 #define TESSERA_UTIL_X86_PAGING_H
 
@@ -20,8 +20,9 @@
  *
  * The walk here reads what memory holds now. A processor may have older entries in its TLB, and in
  * PAE paging it may have loaded the four PDPTEs when CR3 was written (SDM 4.4.1; AMD APM 5.2.3).
- * Where Intel's and AMD's processors differ the milder one counts: bit 8 of an entry that refers to a
- * table is ignored (AMD: must be zero in PML4Es and PDPTEs).
+ * Where Intel's and AMD's processors differ the milder one counts: bit 8 of an entry that names a
+ * table is ignored (AMD: must be zero in PML4Es and PDPTEs). Tags in an address (Intel's LAM, AMD's
+ * UAI) are the caller's to take off.
  */
 typedef enum X86PagingMode {
     X86_PAGING_OFF,
@@ -45,7 +46,7 @@ typedef enum X86PagingMode {
 /**
  * struct X86PagingState - what a processor translates with
  * @phys_bits: MAXPHYADDR, CPUID 0x80000008 EAX[7:0], 32 .. 52: the bits above are reserved
- * @gib_pages: it has pages of 1 GiB, CPUID 0x80000001 EDX[26]; without them PS in a PDPTE is reserved
+ * @gib_pages: it has pages of 1 GiB, CPUID 0x80000001 EDX[26]; if not, PS in a PDPTE is reserved
  */
 typedef struct X86PagingState {
     uint64_t cr0;
