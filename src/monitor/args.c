@@ -209,6 +209,19 @@ static const MonitorArg *find_flag(const MonitorCommand *cmd, const char *name, 
     return NULL;
 }
 
+/* The value of a flag that has one is the next word. */
+static bool take_flag_value(WordCursor *c, const MonitorArg *arg, GError **error)
+{
+    if (!*c->words) {
+        return set_missing(c, arg, error);
+    }
+    if (arg->type == MONITOR_ARG_INT) {
+        return add_integer(c, arg, error);
+    }
+    json_object_set_new(c->args, arg->name, json_string(*c->words++));
+    return true;
+}
+
 static bool take_named_flag(WordCursor *c, GError **error)
 {
     const MonitorArg *arg = find_flag(c->cmd, *c->words++ + 2, 0, error);
@@ -220,7 +233,7 @@ static bool take_named_flag(WordCursor *c, GError **error)
         json_object_set_new(c->args, arg->name, json_true());
         return true;
     }
-    return *c->words ? add_integer(c, arg, error) : set_missing(c, arg, error);
+    return take_flag_value(c, arg, error);
 }
 
 /* One word of letters. The value of one that has one stands in the next word: "-c 1", "-gc 1". */
@@ -238,10 +251,7 @@ static bool take_flag_word(WordCursor *c, GError **error)
             json_object_set_new(c->args, arg->name, json_true());
             continue;
         }
-        if (letter[1] || !*c->words) {
-            return set_missing(c, arg, error);
-        }
-        return add_integer(c, arg, error);
+        return letter[1] ? set_missing(c, arg, error) : take_flag_value(c, arg, error);
     }
     return true;
 }

@@ -35,7 +35,7 @@ typedef struct MonitorArg {
     MonitorArgType type;
     /*
      * HMP: a flag's letter; a MONITOR_ARG_FLAG with 0 has only its name, "--name", which may stand in
-     * the place of a letter everywhere. MONITOR_ARG_INT: its value stands behind the flag
+     * the place of a letter everywhere. MONITOR_ARG_INT, _STRING: the value stands behind the flag
      */
     char flag;
     bool optional;

@@ -72,9 +72,10 @@ static void test_table_every_command_is_complete(void **state)
                 fail_msg("%s: %s is not the last argument", cmd->name, arg->name);
             }
             if (arg->flag && arg->type != MONITOR_ARG_FLAG &&
-                !(arg->type == MONITOR_ARG_INT && arg->optional)) {
-                fail_msg("%s: %s: a value behind a letter is an optional integer", cmd->name,
-                         arg->name);
+                !(arg->optional &&
+                  (arg->type == MONITOR_ARG_INT || arg->type == MONITOR_ARG_STRING))) {
+                fail_msg("%s: %s: a value behind a letter is an optional integer or word",
+                         cmd->name, arg->name);
             }
         }
     }
