@@ -3,6 +3,7 @@
 #include "options-internal.h"
 
 #include <string.h>
+#include "tessera/picture/picture.h"
 #include "tessera/util/error.h"
 
 typedef struct MachineProperty {
@@ -17,7 +18,8 @@ static const MachineProperty properties[] = {
     { "dtb", "on|off", "hand the kernel a device tree of the machine (default off)" },
     { "dumpdtb", "FILE", "write that device tree and end; - is standard output" },
     { "dump-memory-map", "FILE",
-      "write memory tree, flat views and KVM slots as text, then start; - is standard output" },
+      "write memory tree, flat views and KVM slots, then start: a picture where FILE ends in .svg, "
+      ".dot or .json, else text; - is standard output" },
     { "full-render", "on|off",
       "make each view of memory anew at every change, not only what changed (default off)" },
     { "memory-backend", "ID", "boot RAM is the memory backend of that id" },
@@ -102,6 +104,18 @@ static void machine_values_done(MachineValues *v)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MachineValues, machine_values_done)
 
+/* Early: what cannot be drawn is no reason to make a machine. */
+static bool check_memory_map(const char *path, GError **error)
+{
+    PictureFormat format;
+
+    if (picture_or_text(path, &format, error)) {
+        return true;
+    }
+    g_prefix_error(error, "-machine dump-memory-map=");
+    return false;
+}
+
 static void replace(char **place, char **value)
 {
     if (*value) {
@@ -125,7 +139,8 @@ static bool read_properties(MachineConfig *config, const Keyval *kv, GError **er
         return false;
     }
     if ((v.type && !check_type(v.type, error)) ||
-        (v.accel && !check_accel("-machine accel=", v.accel, error))) {
+        (v.accel && !check_accel("-machine accel=", v.accel, error)) ||
+        (v.dump_memory_map && !check_memory_map(v.dump_memory_map, error))) {
         return false;
     }
     config->dtb = dtb;

@@ -3,12 +3,8 @@
 #include "tessera/machine/machine.h"
 
 #include "machine-internal.h"
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
 #include "tessera/hw/i386/pc-layout.h"
 #include "tessera/memory/memory-backend.h"
-#include "tessera/memory/mtree-dump.h"
 #include "tessera/util/error.h"
 #include "tessera/util/rcu.h"
 
@@ -302,53 +298,4 @@ void machine_emit(Machine *machine, const MachineEvent *event)
 int machine_run(Machine *machine)
 {
     return run_control_main(machine);
-}
-
-/*
- * Writes into what @path names, be it a device, a pipe or a link: g_file_set_contents() would put a
- * new file in its place. "-" is standard output.
- */
-static bool write_dump(const char *path, const void *data, size_t len, const char *option,
-                       GError **error)
-{
-    bool to_stdout = strcmp(path, "-") == 0;
-    FILE *file = to_stdout ? stdout : fopen(path, "we");
-    bool written;
-
-    if (!file) {
-        error_set_errno(error, errno, "-machine %s=%s", option, path);
-        return false;
-    }
-    written = fwrite(data, 1, len, file) == len;
-    if ((to_stdout ? fflush(file) : fclose(file)) != 0 || !written) {
-        error_set_errno(error, errno, "-machine %s=%s%s", option, path,
-                        to_stdout ? ": standard output" : "");
-        return false;
-    }
-    return true;
-}
-
-bool machine_dump_memory_map(Machine *machine, const char *path, GError **error)
-{
-    g_autoptr(GString) text = g_string_new(NULL);
-
-    memory_system_lock(machine->ms);
-    memory_dump_tree(machine->ms, text);
-    g_string_append_c(text, '\n');
-    memory_dump_flatviews(machine->ms, text);
-    g_string_append_c(text, '\n');
-    kvm_dump_slots(machine->kvm, text);
-    memory_system_unlock(machine->ms);
-    return write_dump(path, text->str, text->len, "dump-memory-map", error);
-}
-
-bool machine_dump_device_tree(Machine *machine, const char *path, GError **error)
-{
-    g_autoptr(GByteArray) blob = pc_device_tree(machine->pc, error);
-
-    if (!blob) {
-        g_prefix_error(error, "-machine dumpdtb=%s: ", path);
-        return false;
-    }
-    return write_dump(path, blob->data, blob->len, "dumpdtb", error);
 }

@@ -44,6 +44,9 @@ static bool run_mtree(Monitor *mon, json_t *args, GString *out, GError **error)
                     arg_u64(args, "from"));
         return false;
     }
+    if (arg_given(args, "picture")) {
+        return machine_draw_memory_map(monitor_machine(mon), arg_string(args, "picture"), error);
+    }
     if (style.dispatch || arg_flag(args, "flatview")) {
         memory_dump_flatviews_styled(ms, &style, out);
     } else {
@@ -57,6 +60,7 @@ static const MonitorArg mtree_args[] = {
     { .name = "dispatch-tree", .type = MONITOR_ARG_FLAG, .flag = 'd' },
     { .name = "owner", .type = MONITOR_ARG_FLAG, .flag = 'o' },
     { .name = "counts", .type = MONITOR_ARG_FLAG, .flag = 's' },
+    { .name = "picture", .type = MONITOR_ARG_STRING, .flag = 'g', .optional = true },
     { .name = "diff", .type = MONITOR_ARG_FLAG },
     { .name = "from", .type = MONITOR_ARG_INT, .optional = true },
     { .name = "to", .type = MONITOR_ARG_INT, .optional = true },
@@ -78,7 +82,11 @@ static const MonitorCommand mtree_command = {
                "nothing was there; without TO, the last): the commits with their causes, then tiles "
                "and KVM slots added, removed, moved (the same part of a region at another address) "
                "and changed (attributes). What is too long ago, or was more than the history holds "
-               "of one commit, is not told: the error names the commits that can be compared.",
+               "of one commit, is not told: the error names the commits that can be compared. "
+               "-g FILE: everything as one picture, in a file on the host: FILE.svg for any browser "
+               "(trees, aliases, tiles on an address axis, holes, KVM slots, counts), FILE.dot for "
+               "Graphviz, FILE.json for programs. A file that is there is replaced once the new "
+               "one is complete.",
     .args = mtree_args,
     .run_text = run_mtree,
 };

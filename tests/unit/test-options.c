@@ -417,6 +417,9 @@ static void test_options_parse_accel(void **state)
 
     assert_null(plain->kvm_device);
     assert_string_equal(device->kvm_device, "/x");
+    expect_refused("-machine dump-memory-map=/tmp/map.png", "-machine dump-memory-map=/tmp/map.png: ",
+                   "there is no .png", ".svg, .dot (Graphviz) or .json", "any other name gets text",
+                   NULL);
     expect_refused("-accel tcg", "-accel tcg", "-accel kvm", NULL);
     expect_refused("-accel tcg,thread=multi", "-accel tcg", "-accel kvm", NULL);
     expect_refused("-accel kvm,devise=/x", "'devise'", "'device'", NULL);

@@ -10,6 +10,7 @@
 #include "tessera/hw/mem/memory-devices.h"
 #include "tessera/machine/config.h"
 #include "tessera/memory/address-space.h"
+#include "tessera/memory/map-snapshot.h"
 #include "tessera/util/keyval.h"
 #include "tessera/util/object-store.h"
 
@@ -134,12 +135,30 @@ Chardev *machine_monitor_port(Machine *machine);
 void machine_set_watched(Machine *machine, bool watched);
 
 /**
- * machine_dump_memory_map() - the tree, the flat views and the slots as text
- * @path: a file that is created or emptied, or "-" for standard output
+ * machine_memory_map() - trees, views, counts, slots, and what the board keeps addresses for, at one
+ * moment
+ *
+ * map_snapshot_free(). Takes the machine lock. Context: any thread.
+ */
+MapSnapshot *machine_memory_map(Machine *machine);
+
+/**
+ * machine_draw_memory_map() - the same as a picture
+ * @path: its end says what it becomes (picture/picture.h); replaced whole, or left as it is
+ */
+bool machine_draw_memory_map(Machine *machine, const char *path, GError **error);
+
+/**
+ * machine_dump_memory_map() - a picture where @path ends like one; else the trees, the flat views and
+ * the slots as text
+ * @path: for text a file that is created or emptied, or "-" for standard output
  */
 bool machine_dump_memory_map(Machine *machine, const char *path, GError **error);
 
-/** machine_dump_device_tree() - the same machine as a flattened device tree; @path as above */
+/**
+ * machine_dump_device_tree() - the same machine as a flattened device tree
+ * @path: a file that is created or emptied, or "-" for standard output
+ */
 bool machine_dump_device_tree(Machine *machine, const char *path, GError **error);
 
 #endif

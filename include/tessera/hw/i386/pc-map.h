@@ -55,7 +55,16 @@
 #define PC_BOOT_SETUP_DATA_BASE 0x00030000ULL /* setup_data list (device tree, ...) */
 #define PC_BOOT_SETUP_DATA_SIZE 0x00060000ULL
 
-/* I/O ports. */
+/* I/O ports. The chips that KVM has itself stand here, too: no device is made for them. */
+#define PC_PORT_PIC_MASTER     0x0020 /* in KVM */
+#define PC_PORT_PIC_SLAVE      0x00a0 /* in KVM */
+#define PC_PORT_PIC_SIZE       2
+#define PC_PORT_PIT            0x0040 /* in KVM */
+#define PC_PORT_PIT_SIZE       4
+#define PC_PORT_SPEAKER        0x0061 /* in KVM: gate and output of the PIT's channel 2 */
+#define PC_PORT_SPEAKER_SIZE   1
+#define PC_PORT_ELCR           0x04d0 /* in KVM: edge or level of each PIC input */
+#define PC_PORT_ELCR_SIZE      2
 #define PC_PORT_I8042_DATA     0x0060
 #define PC_PORT_I8042_COMMAND  0x0064
 #define PC_PORT_RTC            0x0070 /* index, data */

@@ -80,6 +80,16 @@ const X86EntryState *pc_entry(Pc *pc);
 /** pc_memory_devices() - the DIMM sockets; NULL: there are none */
 MemoryDevices *pc_memory_devices(Pc *pc);
 
+/**
+ * pc_for_each_note() - what the board keeps addresses for where no region lies: by increasing address,
+ * first those of memory (@io false), then ports. Context: any thread
+ * @fn: @text is valid during the call
+ */
+void pc_for_each_note(const Pc *pc,
+                      void (*fn)(bool io, hwaddr start, uint64_t size, const char *text,
+                                 void *opaque),
+                      void *opaque);
+
 /** pc_power_button() - presses it */
 void pc_power_button(Pc *pc);
 
