@@ -134,9 +134,10 @@ $B/scripts/monitor-reference: $B/scripts/monitor-reference.o $(LIB_OBJS) $B/flag
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(PKG_LIBS)
 
 .PHONY: docs
-docs: ## write the commands in docs/monitor.md anew from their table
-docs: $B/scripts/monitor-reference
+docs: ## write anew the commands in docs/monitor.md, from their table, and the pictures in docs/pictures
+docs: $B/scripts/monitor-reference $B/scripts/memory-map-pictures
 	$(Q)$< docs/monitor.md
+	$(Q)$B/scripts/memory-map-pictures docs/pictures
 
 include tests/tests.mk
 

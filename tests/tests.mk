@@ -113,7 +113,7 @@ TEST_ENV := TESSERA=$(abspath $(PROGRAM)) TESSERA_PAYLOADS=$(abspath $B/$(PAYLOA
             LSAN_OPTIONS=suppressions=$(abspath tests/lsan-suppressions):print_suppressions=0 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 G_SLICE=always-malloc
 
 .PHONY: unit
-unit: $(UNIT_TESTS) $(UNIT_KVM_TESTS) $(UNIT_MACHINE_TESTS) $(PROGRAM)
+unit: $(UNIT_TESTS) $(UNIT_KVM_TESTS) $(UNIT_MACHINE_TESTS) $(PROGRAM) $B/scripts/memory-map-pictures
 	$(Q)$(TEST_ENV) tests/run-suite -j $(JOBS) unit $(RESULTS) $(UNIT_TESTS) $(UNIT_KVM_TESTS) $(UNIT_MACHINE_TESTS) $(UNIT_SCRIPTS)
 
 .PHONY: guest
@@ -226,6 +226,12 @@ BENCH_MACHINE_TESTS := $B/tests/bench/bench-terabyte $B/tests/bench/bench-slot-i
 $(BENCH_MACHINE_TESTS): private LDFLAGS_ALL += $(KVM_WRAP)
 $(BENCH_MACHINE_TESTS): private BENCH_SUPPORT += $(BENCH_MACHINE)
 $(BENCH_MACHINE_TESTS): $(BENCH_MACHINE)
+
+# So is what draws the pictures of docs/memory-map.md.
+PICTURES := $B/scripts/memory-map-pictures
+$(PICTURES): $(PICTURES).o $(BENCH_MACHINE) $(LIB_OBJS) $B/flags
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) $(KVM_WRAP) -o $@ $(filter %.o,$^) $(PKG_LIBS)
 
 # The program itself, linked as it is, with stamps around the steps of its start.
 BENCH_STAMPED      := $B/tests/bench/start/tessera-stamped

@@ -68,6 +68,15 @@ run "exit=1" -m 5G -machine "dump-memory-map=$dir/map"
     grep -q '^slot 3: 0000000100000000-000000017fffffff .* rw pc.ram$' "$dir/map"
 report $? test_dump_of_the_memory_map
 
+# The picture in the documentation, which is made without KVM, is that of this machine.
+run "exit=1" -m 5G -name "The PC with -m 5G" -machine "dump-memory-map=$dir/map.svg"
+[ $status = 3 ] && cmp -s "$dir/map.svg" "$top/docs/pictures/pc-5g.svg"
+report $? test_picture_of_the_memory_map
+
+run "exit=1" -machine "dump-memory-map=$dir/map.png"
+[ $status = 1 ] && [ ! -e "$dir/map.png" ] && grep -q "there is no .png; .*\.svg, \.dot" "$dir/err"
+report $? test_picture_of_another_kind
+
 # What is there is written to, not replaced: a device file would be gone, a pipe's reader wait.
 touch "$dir/target"
 ln -s target "$dir/link"
