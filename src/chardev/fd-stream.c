@@ -240,7 +240,9 @@ static void stream_read(FdStream *stream)
     if (n > 0) {
         chardev_receive(stream->chr, buf, n);
     } else if (n == 0) {
-        end_input(stream, stream->end_is_hangup && !chardev_answers(stream->chr) ? IN_GONE : IN_ENDED);
+        bool gone = stream->end_is_hangup && !chardev_answers(stream->chr);
+
+        end_input(stream, gone ? IN_GONE : IN_ENDED);
     } else if (errno != EAGAIN && errno != EINTR) {
         end_input(stream, IN_GONE);
     }

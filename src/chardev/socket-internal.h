@@ -31,7 +31,7 @@ struct SocketChardev {
 /** socket_init() - no socket yet; before anything else */
 void socket_init(SocketChardev *s, const char *what);
 
-/** socket_split() - "ADDRESS[,option...]": the address, in which a comma is written twice. g_free() */
+/** socket_split() - the address of "ADDRESS[,option...]"; a comma in it is written twice. g_free() */
 char *socket_split(const char *parameter, const char **ret_options);
 
 /**
@@ -45,8 +45,8 @@ bool socket_take_options(SocketChardev *s, const char *kind, const char *name, c
 void socket_make_stream(SocketChardev *s);
 
 /**
- * socket_serve() - listens on the bound socket @fd, which is the chardev's from now on in any case, and
- * with wait=on waits for the first client
+ * socket_serve() - listens on the bound socket @fd, which is the chardev's from now on in any case,
+ * and with wait=on waits for the first client
  */
 bool socket_serve(SocketChardev *s, int fd, GError **error);
 /** socket_connected() - @fd is the connection from now on */

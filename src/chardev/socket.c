@@ -116,8 +116,8 @@ static gboolean on_pause_end(gpointer opaque)
 }
 
 /*
- * No file descriptor or memory for a client: it stays in the queue, for which poll() would report the
- * listener again at once.
+ * No file descriptor or memory for a client: it stays in the queue, for which poll() would report
+ * the listener again at once.
  */
 static void pause_listening(SocketChardev *s, int err)
 {
@@ -171,8 +171,8 @@ static void on_hangup(Chardev *chr)
 }
 
 /*
- * The signals that end a program are blocked (main.c), because the main loop reads them, and it does
- * not run yet: here they act as in any program.
+ * The signals that end a program are blocked (main.c), because the main loop reads them, and it
+ * does not run yet: here they act as in any program.
  */
 static void wait_for_client(int listen_fd)
 {

@@ -71,8 +71,9 @@ static bool parse_address(const char *text, Address *ret, GError **error)
         }
     }
     g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
-                "tcp:%s: an address is HOST:PORT, with a port of 0 to 65535 (0: a free one); HOST is "
-                "an IPv4 address, an IPv6 address in brackets, or localhost; without it " DEFAULT_HOST,
+                "tcp:%s: an address is HOST:PORT, with a port of 0 to 65535 (0: a free one); HOST "
+                "is an IPv4 address, an IPv6 address in brackets, or localhost; without it "
+                DEFAULT_HOST,
                 text);
     return false;
 }

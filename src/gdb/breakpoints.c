@@ -115,7 +115,7 @@ static bool insert_software(GdbBreakpoints *b, unsigned cpu, uint64_t gva)
     return true;
 }
 
-/* Where the guest has written something else meanwhile, that stays: the code is not there any more. */
+/* Where the guest has written something else meanwhile, that stays: the code is gone. */
 static void remove_software_at(GdbBreakpoints *b, guint i)
 {
     Software old = *software_at(b, i);

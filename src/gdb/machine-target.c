@@ -82,7 +82,8 @@ static char *describe(void *opaque, unsigned cpu)
         [VCPU_ACTIVE] = "running", [VCPU_HALTED] = "halted", [VCPU_WAITING] = "not started",
     };
 
-    return g_strdup_printf("vCPU %u [%s]", cpu, activities[vcpu_debug_activity(vcpus_of(opaque), cpu)]);
+    return g_strdup_printf("vCPU %u [%s]", cpu,
+                           activities[vcpu_debug_activity(vcpus_of(opaque), cpu)]);
 }
 
 static void command(void *opaque, const char *line, unsigned cpu, GString *out)

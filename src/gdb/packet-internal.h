@@ -34,8 +34,8 @@ typedef struct GdbFramer GdbFramer;
 /**
  * gdb_framer_new() - @input is called for each thing that is found
  *
- * @payload: only of GDB_INPUT_PACKET: escapes resolved, a zero byte behind its end; valid during the
- * call. @input must not feed or free the framer.
+ * @payload: only of GDB_INPUT_PACKET: escapes resolved, a zero byte behind its end; valid during
+ * the call. @input must not feed or free the framer.
  */
 GdbFramer *gdb_framer_new(void (*input)(void *opaque, GdbInput what, const char *payload,
                                         size_t len),

@@ -67,7 +67,7 @@ static unsigned tag_of(const uint8_t st[10])
     return exponent == 0 || exponent == 0x7fff || !integer_bit ? TAG_SPECIAL : TAG_VALID;
 }
 
-/* FXSAVE has one bit for each physical register; gdb wants two, and its register is the one of x87. */
+/* FXSAVE has one bit for each physical register; gdb wants the two of x87's own tag word. */
 static uint16_t wide_tags(const VcpuRegisters *r)
 {
     unsigned top = r->fsw >> 11 & 7;

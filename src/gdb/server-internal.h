@@ -23,7 +23,7 @@ struct GdbServer {
 /** gdb_machine_target() - the machine of @server, for its session. machine-target.c */
 GdbTarget gdb_machine_target(GdbServer *server);
 
-/** gdb_server_detach() - the client is the machine's debugger no more; @start: machine_detach_debugger() */
+/** gdb_server_detach() - the client debugs no more; @start: as machine_detach_debugger() */
 void gdb_server_detach(GdbServer *server, bool start);
 /** gdb_server_write() - bytes for the client; what it does not take now goes out later */
 void gdb_server_write(GdbServer *server, const uint8_t *buf, size_t len);

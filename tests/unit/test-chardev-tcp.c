@@ -136,7 +136,8 @@ static void test_tcp_client(void **state)
     close(fd);
     close(listener);
     RUN_UNTIL(f->reader.closed == 1);
-    assert_chardev_refused(spec, "(server=on listens there): Connection refused"); /* nobody is there any more */
+    /* Nobody is there any more. */
+    assert_chardev_refused(spec, "(server=on listens there): Connection refused");
 }
 
 static void test_tcp_refusals(void **state)

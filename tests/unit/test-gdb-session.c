@@ -439,6 +439,7 @@ static void test_a_second_watchpoint_is_not_lost(void **state)
             assert_int_equal(f->resumes, 1); /* the machine did not run */
         }
     }
+    ASK(f, "Z2,ffffffff81000380,4", "OK"); /* not this one */
     ASK(f, "z2,ffffffff81000300,4", "OK"); /* nobody wants to know any more */
     assert_null(gdb_fixture_ask(f, "vCont;c"));
     assert_int_equal(f->resumes, 3);

@@ -19,8 +19,8 @@ typedef void GdbCommand(void *opaque, const char *line, unsigned cpu, GString *o
  * @command: must outlive the server, with @opaque
  *
  * A client that connects stops the machine and becomes its debugger (debugger.h); when it detaches,
- * leaves or is lost, its breakpoints are gone and the machine goes on. Context of all functions: main
- * thread, without the machine lock.
+ * leaves or is lost, its breakpoints are gone and the machine goes on. Context of all functions:
+ * main thread, without the machine lock.
  */
 GdbServer *gdb_server_new(Machine *machine, GdbCommand *command, void *opaque);
 /** gdb_server_free() - ends it; before machine_free(). NULL is allowed */

@@ -7,8 +7,8 @@
 
 /*
  * While a debugger is attached, it alone lets the machine go on: machine_cont() is refused. Anybody
- * may stop it, reset it or end it, and the debugger is told. A machine that fails stays, to be looked
- * at. What stops single vCPUs (breakpoints, steps) goes directly to vcpu-debug.h.
+ * may stop it, reset it or end it, and the debugger is told. A machine that fails stays, to be
+ * looked at. What stops single vCPUs (breakpoints, steps) goes directly to vcpu-debug.h.
  *
  *               machine_attach_debugger()                  machine_detach_debugger(go_on)
  *   running -----------------------------> debug  ------------------------------------> running
@@ -49,8 +49,8 @@ bool machine_attach_debugger(Machine *machine, const MachineDebugger *debugger, 
 
 /**
  * machine_detach_debugger() - no debugger any more; vCPUs are under no plan of one either
- * @start: the machine runs on (or starts, if it has not run yet), whoever stopped it; otherwise it does
- *      only if it was this debugger who stopped it
+ * @start: the machine runs on (or starts, if it has not run yet), whoever stopped it; otherwise it
+ *      does only if it was this debugger who stopped it
  */
 void machine_detach_debugger(Machine *machine, bool start);
 

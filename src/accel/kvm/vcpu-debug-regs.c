@@ -11,8 +11,8 @@
 #define RFLAGS_VM          (1ULL << 17)
 
 /*
- * The legacy region of an XSAVE area has the layout of FXSAVE in 64-bit mode, and the header's first
- * word says which parts are not in their initial state (Intel SDM volume 1, 10.5.1 and 13.4).
+ * The legacy region of an XSAVE area has the layout of FXSAVE in 64-bit mode, and the header's
+ * first word says which parts are not in their initial state (Intel SDM volume 1, 10.5.1 and 13.4).
  */
 enum {
     FX_FCW = 0,
@@ -234,7 +234,7 @@ static bool write_k_gs_base(Vcpu *vcpu, uint64_t wanted, DebugState *s, GError *
     return false;
 }
 
-/* Parts in their initial state are not loaded from memory unless the header says that they are there. */
+/* Parts in their initial state are not loaded unless the header says that they are there. */
 static bool write_fpu(Vcpu *vcpu, VcpuRegisters *wanted, DebugState *s, GError **error)
 {
     uint8_t before[FX_XSTATE_BV];

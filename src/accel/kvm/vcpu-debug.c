@@ -68,7 +68,7 @@ static int set_guest_debug(Vcpu *vcpu, uint32_t control)
     return kvm_vcpu_ioctl(vcpu->set->kvm, vcpu->fd, KVM_SET_GUEST_DEBUG, &debug);
 }
 
-/* The kernel is asked only for what it does not do already: slots may have changed with equal bits. */
+/* The kernel is asked only for what it does not do already; slots may differ with equal bits. */
 static bool apply(Vcpu *vcpu, uint32_t control, GError **error)
 {
     int ret;

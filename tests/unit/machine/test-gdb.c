@@ -314,6 +314,21 @@ static void test_step_of_one_vcpu(void **state)
     hear(s, "T05thread:1;", false);
 }
 
+static void test_detaching_ends_what_was_asked_of_the_vcpus(void **state)
+{
+    Fixture *s = *state;
+    const struct kvm_guest_debug *told;
+
+    attach(s);
+    ask(s, "Z1,100008,1", "OK");
+    go(s, "c");
+    told = (const void *)model_vcpu_state(s->f->vm, 1, KVM_SET_GUEST_DEBUG)->data;
+    assert_int_equal(told->control, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP);
+    leave(s);
+    told = (const void *)model_vcpu_state(s->f->vm, 1, KVM_SET_GUEST_DEBUG)->data;
+    assert_int_equal(told->control, 0);
+}
+
 /* A stop that a vCPU has asked for, served after the client has gone: the machine goes on. */
 static void test_a_late_stop_of_a_debugger_that_is_gone(void **state)
 {
@@ -470,6 +485,7 @@ int main(void)
         T(test_guest_view_write),
         T(test_breakpoint_stops_and_is_told),
         T(test_step_of_one_vcpu),
+        T(test_detaching_ends_what_was_asked_of_the_vcpus),
         T(test_a_late_stop_of_a_debugger_that_is_gone),
         T(test_stop_and_cont_of_a_monitor),
         T(test_reset),

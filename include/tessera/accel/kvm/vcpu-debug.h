@@ -6,13 +6,14 @@
 #include "tessera/accel/kvm/vcpu.h"
 
 /*
- * A debugger works in rounds. While everything is paused (vcpu_set_pause()) it says what is to stop
- * the guest and which vCPU may run how far (vcpu_debug_prepare()), then lets go (vcpu_set_resume()).
- * The first vCPU that meets what was asked for remembers it, calls VcpuOps.debug and stays out of the
- * guest, if that callback holds the vCPUs; others may have met something too until they are out.
+ * A debugger works in rounds. While everything is paused (vcpu_set_pause()) it says what is to
+ * stop the guest and which vCPU may run how far (vcpu_debug_prepare()), then lets go
+ * (vcpu_set_resume()). The first vCPU that meets what was asked for remembers it, calls
+ * VcpuOps.debug and stays out of the guest, if that callback holds the vCPUs; others may have met
+ * something too until they are out.
  *
- *   main      pause -> prepare(plan, actions) -> resume                    pause -> vcpu_debug_stop()
- *   vCPU                                          KVM_RUN -> DEBUG exit,
+ *   main      pause -> prepare(plan, actions) -> resume                    pause ->
+ *   vcpu_debug_stop() vCPU                                          KVM_RUN -> DEBUG exit,
  *                                                 VcpuOps.debug -> hold
  *
  * An exception of the guest's own (an int3 that is not in the plan, a #DB by its own TF or ICEBP)
@@ -55,8 +56,8 @@ bool vcpu_debug_get_registers(VcpuSet *set, unsigned cpu, VcpuRegisters *ret, GE
  *
  * A selector is changed together with its base, by the rules of real mode; in protected mode the
  * descriptor would have to be loaded too, and that is refused. Errors: as above; _INVALID: such a
- * selector; a value that KVM refuses (_SYSTEM). What comes before it in the order RFLAGS and general,
- * system, MSR, FPU is written then.
+ * selector; a value that KVM refuses (_SYSTEM). What comes before it in the order RFLAGS and
+ * general, system, MSR, FPU is written then.
  */
 bool vcpu_debug_set_registers(VcpuSet *set, unsigned cpu, const VcpuRegisters *wanted,
                               GError **error);
