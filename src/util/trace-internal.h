@@ -141,7 +141,25 @@ void trace_json_close_span(GString *out, int pid, int tid, const TraceSpan *span
                            uint64_t start);
 void trace_json_end(GString *out);
 
-/* The writer (trace-writer.c): a thread and its file. */
+/* The output (trace-output.c): a file, or a pipe, socket or terminal with a reader. */
+
+#define TRACE_OUTPUT_WAIT_MS 100
+
+/**
+ * trace_output_open() - @path, created or emptied; does not wait for a pipe's reader
+ *
+ * Returns: the descriptor; -1 with @error: TESSERA_ERROR_SYSTEM, also for a pipe without a reader
+ */
+int trace_output_open(const char *path, GError **error);
+bool trace_output_is_file(int fd);
+/**
+ * trace_output_write() - writes what there is room for, after at most TRACE_OUTPUT_WAIT_MS
+ *
+ * Returns: bytes written, 0: no room yet; -1 with errno set
+ */
+ssize_t trace_output_write(int fd, const char *text, size_t len);
+
+/* The writer (trace-writer.c): a thread, which empties the rings into the output. */
 
 bool trace_writer_set_file(const char *path, GError **error);
 /** trace_writer_start() - if it is not there. False: no thread, or its file cannot be written */

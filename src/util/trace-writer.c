@@ -3,12 +3,10 @@
 #include "trace-internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "tessera/util/error.h"
@@ -20,6 +18,9 @@
 #define SLEEP_IDLE_NS (10u * 1000000)
 
 #define BUFFER_BYTES (64u << 10) /* of lines, before they are written */
+
+/* A second: how long a reader that takes nothing is waited for when the program ends. */
+#define END_WAITS_MAX (1000u / TRACE_OUTPUT_WAIT_MS)
 
 /* The process's, as the log's file. */
 static struct {
@@ -73,17 +74,16 @@ static void mend_file(size_t len)
 {
     static const char end[] = "\n]\n";
     off_t size = writer.written + (off_t)whole_lines(writer.buffer->str, len);
-    struct stat st;
 
-    if (fstat(writer.fd, &st) == 0 && S_ISREG(st.st_mode) && ftruncate(writer.fd, size) == 0 &&
-        writer.json && size > 0 &&
+    if (trace_output_is_file(writer.fd) && ftruncate(writer.fd, size) == 0 && writer.json &&
+        size > 0 &&
         pwrite(writer.fd, end, strlen(end), size) != (ssize_t)strlen(end)) {
         return; /* readers of the format do without its end */
     }
 }
 
 /* The machine goes on without a trace. @len: bytes of the buffer that were written */
-static void fail(int errnum, size_t len)
+static void fail(const char *why, const char *then, size_t len)
 {
     mend_file(len);
     trace_all_off();
@@ -91,23 +91,40 @@ static void fail(int errnum, size_t len)
     writer.failed = true;
     writer.active = false;
     pthread_mutex_unlock(&writer.lock);
-    fprintf(stderr,
-            "tessera: trace: cannot write to %s%s%s: %s; tracing has ended, the machine runs on\n",
-            writer.path ? "'" : "", file_name(), writer.path ? "'" : "", g_strerror(errnum));
+    if (writer.path) { /* what standard error does not take, it would not take now */
+        fprintf(stderr, "tessera: trace: cannot write to '%s': %s; %s\n", writer.path, why, then);
+    }
 }
 
-/* Whole lines, so that the file is one at any time, whatever happens to this process. */
+static bool program_ends(void)
+{
+    bool ends;
+
+    pthread_mutex_lock(&writer.lock);
+    ends = writer.ends;
+    pthread_mutex_unlock(&writer.lock);
+    return ends;
+}
+
+/*
+ * Whole lines, so that the file is one at any time, whatever happens to this process. A reader that
+ * stands still is waited for, but not at the program's end: who wants that to end wants it more.
+ */
 static void write_buffer(void)
 {
     size_t len = writer.buffer->len, done = 0;
+    unsigned waits = 0;
 
     while (done < len && !writer.failed) {
-        ssize_t n = write(writer.fd, writer.buffer->str + done, len - done);
+        ssize_t n = trace_output_write(writer.fd, writer.buffer->str + done, len - done);
 
         if (n > 0) {
             done += (size_t)n;
-        } else if (n == 0 || errno != EINTR) {
-            fail(n < 0 ? errno : ENOSPC, done);
+            waits = 0;
+        } else if (n < 0) {
+            fail(g_strerror(errno), "tracing has ended, the machine runs on", done);
+        } else if (program_ends() && ++waits == END_WAITS_MAX) {
+            fail("nobody has read from it for a second", "the end of the trace is missing", done);
         }
     }
     writer.written += (off_t)done;
@@ -342,11 +359,10 @@ static void free_buffers(void)
 
 bool trace_writer_set_file(const char *path, GError **error)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    int fd = trace_output_open(path, error);
 
     g_assert(!writer.started);
     if (fd < 0) {
-        error_set_errno(error, errno, "cannot open the trace file '%s'", path);
         return false;
     }
     if (writer.path) {
@@ -432,13 +448,12 @@ void trace_writer_flush(void)
     pthread_mutex_unlock(&writer.lock);
 }
 
-static void stop_thread(void)
+static void tell_end(void)
 {
     pthread_mutex_lock(&writer.lock);
     writer.ends = true;
     pthread_cond_broadcast(&writer.changed);
     pthread_mutex_unlock(&writer.lock);
-    pthread_join(writer.thread, NULL);
 }
 
 /* A file that no event was switched on for is a whole one all the same. */
@@ -455,9 +470,10 @@ uint64_t trace_writer_stop(void)
 {
     uint64_t lost = 0;
 
+    tell_end();
     if (writer.started) {
-        stop_thread();
-        lost = trace_rings_lost();
+        pthread_join(writer.thread, NULL);
+        lost = writer.failed && !writer.path ? 0 : trace_rings_lost(); /* nobody would read it */
     } else {
         end_unused_file();
     }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -285,6 +286,94 @@ static void test_full_disk_leaves_a_whole_file(void **state)
     json_decref(list);
 }
 
+/* --- Pipes --- */
+
+/* At trace_text_path, with room for one page. Returns: its reading end */
+static int make_pipe(void)
+{
+    int fd;
+
+    assert_int_equal(mkfifo(trace_text_path, 0600), 0);
+    fd = open(trace_text_path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_true(fcntl(fd, F_SETPIPE_SZ, 4096) >= 0);
+    return fd;
+}
+
+static void test_pipe_without_reader_is_refused(void **state)
+{
+    g_autoptr(GError) error = NULL;
+
+    close(make_pipe());
+    assert_false(trace_set_file(trace_text_path, &error));
+    assert_non_null(strstr(error->message, trace_text_path));
+    assert_non_null(strstr(error->message, "start the reader"));
+}
+
+/* Events are lost then; the end comes all the same, and so does that of the program. */
+static void test_end_does_not_hang_on_a_full_pipe(void **state)
+{
+    static const char line[] = "dimm_ost slot=0 event=0x0 status=0x0\n";
+    char text[8192];
+    int fd = make_pipe();
+    ssize_t n;
+
+    trace_fixture_begin(trace_text_path, "*");
+    for (unsigned i = 0; i < 3 * TRACE_RING_BYTES / 32; i++) {
+        trace_event(dimm_ost, .slot = 0);
+    }
+    trace_close();
+    n = read(fd, text, sizeof(text) - 1);
+    assert_true(n > 0);
+    text[n] = '\0';
+    assert_non_null(strstr(text, line)); /* what had room is there */
+    close(fd);
+}
+
+static void *read_slowly(void *opaque)
+{
+    GString *text = g_string_new(NULL);
+    int *fd = opaque;
+    char part[100];
+    ssize_t n;
+
+    while ((n = read(*fd, part, sizeof(part))) > 0) {
+        g_string_append_len(text, part, n);
+        sched_yield();
+    }
+    return text;
+}
+
+static void test_slow_reader_gets_all_of_it(void **state)
+{
+    const unsigned n = 2000;
+    int fd = make_pipe();
+    pthread_t thread;
+    void *result;
+    GString *text;
+    const char *p;
+
+    trace_fixture_begin(trace_text_path, "*");
+    assert_int_equal(fcntl(fd, F_SETFL, 0), 0); /* it waits from now on */
+    assert_int_equal(pthread_create(&thread, NULL, read_slowly, &fd), 0);
+    for (unsigned i = 0; i < n; i++) {
+        trace_event(dimm_ost, .slot = i);
+    }
+    trace_close();
+    pthread_join(thread, &result);
+    text = result;
+    p = text->str;
+    for (unsigned i = 0; i < n; i++) {
+        g_autofree char *wanted = g_strdup_printf("dimm_ost slot=%u event=0x0 status=0x0\n", i);
+
+        p = strstr(p, wanted);
+        assert_non_null(p);
+    }
+    assert_true(g_str_has_suffix(text->str, "\n"));
+    g_string_free(text, TRUE);
+    close(fd);
+}
+
 int main(void)
 {
 #define TEST(name)                                                                               \
@@ -298,6 +387,9 @@ int main(void)
         TEST(test_span_ends_with_its_thread),
         TEST(test_full_disk_ends_the_trace),
         TEST(test_full_disk_leaves_a_whole_file),
+        TEST(test_pipe_without_reader_is_refused),
+        TEST(test_end_does_not_hang_on_a_full_pipe),
+        TEST(test_slow_reader_gets_all_of_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
