@@ -65,6 +65,14 @@ $(CHECK_TRACE): $(CHECK_TRACE).o $B/flags
 # These run in the rig too (tests/rig/scenarios/slots.sh and translate.sh).
 RIG_GUEST_TESTS := $B/tests/guest/test-slot-differential $B/tests/guest/test-slot-toggle $B/tests/guest/test-translate
 
+# tests/rig/programs/test-*.c are for the rig alone: they need what only its host can be made to give.
+# They are linked as guest tests are; scenarios run them (rig_test in tests/rig/lib.sh).
+RIG_PROGRAMS := $(patsubst %.c,$B/%,$(wildcard tests/rig/programs/test-*.c))
+
+$(RIG_PROGRAMS): $B/%: $B/%.o $(GUEST_SUPPORT) $(LIB_OBJS) $B/flags
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(PKG_LIBS) -lcmocka
+
 # A payload is one file, .S or .c, linked with payloads/support/* by the one linker script into
 # NAME.elf; NAME.bin is the same as a flat image. Integer code only: the interpreter of a KVM
 # without hardware knows no SSE.
@@ -121,7 +129,7 @@ guest: $(GUEST_TESTS) $(CHECK_TRACE) $(PROGRAM) payloads
 	$(Q)$(TEST_ENV) tests/run-suite guest $(RESULTS) $(GUEST_TESTS) $(GUEST_SCRIPTS)
 
 .PHONY: rig
-rig: $(INSTALLED) $(RIG_GUEST_TESTS) $(CHECK_TRACE) payloads
+rig: $(INSTALLED) $(RIG_GUEST_TESTS) $(RIG_PROGRAMS) $(CHECK_TRACE) payloads
 	$(Q)BUILD=$(abspath $B) tests/rig/check $(RESULTS) $(SCENARIOS)
 
 .PHONY: check

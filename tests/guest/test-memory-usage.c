@@ -225,38 +225,6 @@ static void test_touched_transparent_huge_pages(void **state)
     guest_free(guest);
 }
 
-static void test_touched_hugetlb(void **state)
-{
-    Guest *guest;
-    g_autoptr(MemoryUsage) usage = NULL;
-    const MemoryBlockUsage *u;
-    RAMBlock *block;
-    Extra extra;
-    int fd;
-
-    if (host_huge_pages_free(2 * MIB) < 4) {
-        print_message("# skip: this host has no 4 huge pages of 2 MiB free\n");
-        skip();
-    }
-    guest = guest_new(1);
-    fd = host_memfd_new("extra", PAGES * PAGE, 2 * MIB, true, NULL);
-    assert_true(fd >= 0);
-    block = ram_block_new_from_fd(guest->ms, "extra", PAGES * PAGE, 0, fd, 0, RAM_SHARED, NULL);
-    extra = show(guest, block, true);
-    assert_int_equal(resident_pages(guest), 0);
-    guest_writes(guest, (const unsigned[]){5, 6, 1030}, 3, false);
-    usage = memory_usage_read(guest->ms, NULL, true);
-    u = find(usage, "extra");
-    assert_int_equal(u->amounts.resident, 4 * MIB);
-    assert_int_equal(u->amounts.hugetlb, 4 * MIB);
-    assert_int_equal(u->amounts.thp, 0);
-    assert_int_equal(u->file_bytes, 4 * MIB);
-    assert_int_equal(u->page_size, 2 * MIB);
-    assert_int_equal(usage->hugetlb, 4 * MIB); /* not in VmRSS: the sum needs both */
-    hide(guest, &extra);
-    guest_free(guest);
-}
-
 /* Both kernels' ways to say what KVM counts: the descriptors of this one, whatever they are. */
 static void test_kvm_stats_of_a_running_guest(void **state)
 {
@@ -374,7 +342,6 @@ int main(void)
         cmocka_unit_test(test_touched_shared_file),
         cmocka_unit_test(test_touched_private_file),
         cmocka_unit_test(test_touched_transparent_huge_pages),
-        cmocka_unit_test(test_touched_hugetlb),
         cmocka_unit_test(test_kvm_stats_of_a_running_guest),
         cmocka_unit_test(test_accounting_while_it_runs_and_is_plugged),
     };

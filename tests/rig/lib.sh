@@ -5,7 +5,7 @@
 #
 # From outside: TESSERA (the program with its first options), KERNEL and FULL_KERNEL (fetch-kernel's
 # folders of the cloud and the plain flavour), FIXTURES (base.cpio, vmlinux, big.cpio made outside),
-# BUILD (where tests/guest was built), WORK (this scenario's own folder).
+# BUILD (where tests/guest and tests/rig/programs were built), WORK (this scenario's own folder).
 
 # --- Verdicts: one line for each thing checked; `check` counts them.
 
@@ -139,6 +139,35 @@ guest_test()
     TESSERA_PAYLOADS=$BUILD/tests/guest/payloads "$BUILD/tests/guest/test-$1" >"$WORK/$1" 2>&1
     verdict $? "$1" "$(grep -aE 'ERROR|error:' "$WORK/$1" | head -n 2 | tr '\n' ' ')"
     cat "$WORK/$1"
+}
+
+# rig_test NAME: runs a program of tests/rig/programs; each of its cases is a verdict.
+rig_test()
+{
+    TESSERA_PAYLOADS=$BUILD/tests/guest/payloads CMOCKA_MESSAGE_OUTPUT=TAP \
+        "$BUILD/tests/rig/programs/test-$1" >"$WORK/$1" 2>&1
+    cases "$1" $? "$WORK/$1"
+    sed 's/^/# /' "$WORK/$1"
+}
+
+# cases NAME STATUS LOG: the verdicts of a program that ended with STATUS and said LOG (TAP). Such a
+# program is there because the rig has what it needs: a case that was skipped has failed, and so have
+# those that never came.
+cases()
+{
+    awk -v name="$1" -v status="$2" '
+        /^1\.\.[0-9]+$/ { planned += substr($0, 4) }
+        /^(not )?ok +[0-9]/ {
+            said = $0; sub(/^(not )?ok +[0-9]+ *(- *)?/, "", said); sub(/^# SKIP */, "", said)
+            skipped = /# SKIP/
+            good = /^ok/ && !skipped
+            n++; bad += !good
+            print (good ? "ok " : "not ok ") said (good ? "" : skipped ? " it was skipped" : " see its output")
+        }
+        END {
+            if (n == 0 || n != planned || (status != 0 && !bad))
+                print "not ok " name " " n + 0 " of " planned + 0 " cases, status " status
+        }' "$3"
 }
 
 # --- What the guest reported.

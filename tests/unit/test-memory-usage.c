@@ -370,76 +370,6 @@ static void test_memory_usage_read_shared_pages(void **state)
     ram_block_unref(block);
 }
 
-/* Is there a line of @path, behind the first @skipped, that says something else than "0"? */
-static bool host_has(const char *path, unsigned skipped)
-{
-    g_autofree char *text = NULL;
-    const char *at;
-
-    if (!g_file_get_contents(path, &text, NULL, NULL)) {
-        return false;
-    }
-    for (at = text; skipped > 0 && at; skipped--) {
-        at = strchr(at, '\n');
-        at = at ? at + 1 : NULL;
-    }
-    return at && *at != '\0' && *at != '0';
-}
-
-/* Pages of equal contents become one, in the kernel's own time. */
-static void test_memory_usage_read_merged_pages(void **state)
-{
-    RAMBlock *block;
-    uint64_t merged = 0;
-
-    if (!host_has("/sys/kernel/mm/ksm/run", 0)) {
-        print_message("# skip: this host merges no pages (/sys/kernel/mm/ksm/run)\n");
-        skip();
-    }
-    block = make(*state, "ram", 2 * MIB, 0);
-    ram_block_avoid_huge_pages(block, 0, 2 * MIB);
-    assert_true(host_memory_set_mergeable(&block->mem, true, NULL));
-    memset(ram_block_host(block), 0x5a, MIB);
-    for (unsigned i = 0; i < 600 && merged < MIB; i++) {
-        g_autoptr(MemoryUsage) usage = memory_usage_read(*state, NULL, true);
-        const MemoryBlockUsage *u = find(usage, "ram");
-
-        assert_true(u->mergeable);
-        assert_int_equal(u->amounts.resident, MIB);
-        merged = u->amounts.merged == MEMORY_UNTOLD ? MIB : u->amounts.merged;
-        assert_true(merged <= MIB);
-        g_usleep(100 * 1000);
-    }
-    assert_true(merged >= MIB);
-    ram_block_unref(block);
-}
-
-static void test_memory_usage_read_swapped_pages(void **state)
-{
-    g_autoptr(MemoryUsage) usage = NULL;
-    const MemoryBlockUsage *u;
-    RAMBlock *block;
-
-    if (!host_has("/proc/swaps", 1)) {
-        print_message("# skip: this host has no swap\n");
-        skip();
-    }
-    block = make(*state, "ram", 2 * MIB, 0);
-    ram_block_avoid_huge_pages(block, 0, 2 * MIB);
-    memset(ram_block_host(block), 0x5a, MIB);
-    if (madvise(ram_block_host(block), MIB, MADV_PAGEOUT) < 0) {
-        ram_block_unref(block);
-        print_message("# skip: this kernel has no MADV_PAGEOUT\n");
-        skip();
-    }
-    usage = memory_usage_read(*state, NULL, true);
-    u = find(usage, "ram");
-    print_message("# %u KiB of 1024 on swap\n", (unsigned)(u->amounts.swapped / KIB));
-    assert_true(u->amounts.swapped > 0); /* how many go at once is the kernel's business */
-    assert_int_equal(u->amounts.swapped + u->amounts.resident, MIB);
-    ram_block_unref(block);
-}
-
 /* The part that may not be touched yet, and the page behind, are the block's and take nothing. */
 static void test_memory_usage_read_resizable(void **state)
 {
@@ -508,8 +438,6 @@ int main(void)
         TEST(test_memory_usage_read_touched_pages),
         TEST(test_memory_usage_read_touched_pages_of_a_file),
         TEST(test_memory_usage_read_shared_pages),
-        TEST(test_memory_usage_read_merged_pages),
-        TEST(test_memory_usage_read_swapped_pages),
         TEST(test_memory_usage_read_resizable),
         TEST(test_memory_usage_read_foreign),
         TEST(test_memory_usage_read_leaving),

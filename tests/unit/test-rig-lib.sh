@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# The rig's checks of what a guest reports find what they are for: each is given a console that is
-# right, and one that is wrong in one line.
+# The rig's checks of what a guest or a program reports find what they are for: each is given output
+# that is right, and some that is wrong in one line.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 export TESSERA=build/tessera
@@ -58,4 +58,21 @@ console 's/^<6>(.*line 150$)/<4>\1/'; expect test_check_report_warning messages_
 console 's/^<6>(.*line 150$)/<11>\1/'; expect test_check_report_error_with_facility messages_clean
 console 's/line 150$/ACPI BIOS Error (bug): x/'; expect test_check_report_acpi messages_clean
 console '/line/d'; expect test_check_report_no_messages messages_reported
+
+# expect_cases NAME STATUS OUTPUT WANTED: what `cases` makes of a program's output (with \n in it).
+expect_cases()
+{
+    local got
+    n=$((n + 1))
+    printf '%b' "$3" >"$WORK/tap"
+    got=$(cases program "$2" "$WORK/tap" | xargs -r -d '\n' printf '%s; ')
+    if [ "$got" = "$4" ]; then echo "ok $n - $1"; else echo "not ok $n - $1"; echo "# verdicts: $got"; fi
+}
+
+expect_cases test_cases_good 0 '1..2\nok 1 - a\n# b: 5\nok 2 - b\n' "ok a; ok b; "
+expect_cases test_cases_failed 1 '1..2\nnot ok 1 - a\n# why\nok 2 - b\n' "not ok a see its output; ok b; "
+expect_cases test_cases_skipped 0 '1..2\nok 1 - a\nnot ok 2 # SKIP b\n' "ok a; not ok b it was skipped; "
+expect_cases test_cases_missing 0 '1..2\nok 1 - a\n' "ok a; not ok program 1 of 2 cases, status 0; "
+expect_cases test_cases_status 139 '1..1\nok 1 - a\n' "ok a; not ok program 1 of 1 cases, status 139; "
+expect_cases test_cases_nothing 127 '' "not ok program 0 of 0 cases, status 127; "
 echo "1..$n"
