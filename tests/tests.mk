@@ -213,9 +213,12 @@ $(UNTRACED)/bench-run-loop: $B/tests/bench/bench-run-loop.o $(BENCH_SUPPORT) $(U
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) $(KVM_WRAP) -o $@ $(filter-out $(UNTRACED_SRCS:%.c=$B/%.o),$(filter %.o,$^)) $(PKG_LIBS)
 
-# tests/unit/test-trace-cost.sh compares the two.
+# A test compares the two, in builds whose instructions are the program's.
+TRACE_COST := tests/unit/test-trace-cost.sh
 ifeq ($(SAN)$(filter 1,$(COV))$(filter 1,$(DEBUG)),)
 unit: $B/tests/bench/bench-run-loop $(UNTRACED)/bench-run-loop
+else
+UNIT_SCRIPTS := $(filter-out $(TRACE_COST),$(UNIT_SCRIPTS))
 endif
 
 # A machine on the model KVM; the benchmark stands between it and the model, and stamps.
