@@ -70,7 +70,7 @@ __asm__(".pushsection .probes, \"aw\", @progbits\n"
     void trace_emit_##event(const TraceArgs_##event *args)                                       \
     {                                                                                            \
         probe_##event(args);                                                                     \
-        if (trace_states[TRACE_##event].each.on) {                                               \
+        if (__atomic_load_n(&trace_states[TRACE_##event].each.on, __ATOMIC_RELAXED)) {           \
             const uint64_t values[] = { fields };                                                \
                                                                                                  \
             G_STATIC_ASSERT(G_N_ELEMENTS(values) <= TRACE_FIELDS_MAX);                           \

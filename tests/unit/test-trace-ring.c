@@ -225,6 +225,38 @@ static void test_text_is_in_order_of_time(void **state)
                                      G_REGEX_DOTALL, 0));
 }
 
+static void *record_until_told(void *opaque)
+{
+    atomic_bool *stop = opaque;
+
+    while (!atomic_load(stop)) {
+        trace_event(vcpu_exit, .cpu = 1, .reason = "IO");
+        trace_event(vcpu_enter, .cpu = 1);
+    }
+    return NULL;
+}
+
+/* As a monitor does it while vCPUs exit; the thread sanitizer looks on. */
+static void test_switching_while_a_thread_records(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    atomic_bool stop = false;
+    pthread_t thread;
+    json_t *list;
+
+    trace_fixture_begin(trace_json_path, "*");
+    assert_int_equal(pthread_create(&thread, NULL, record_until_told, &stop), 0);
+    for (unsigned i = 0; i < 200; i++) {
+        assert_true(trace_set(i % 3 ? "vcpu_enter" : "*", i % 2, &error));
+        trace_flush();
+    }
+    atomic_store(&stop, true);
+    pthread_join(thread, NULL);
+    list = trace_fixture_end_json();
+    assert_trace_nested(list);
+    json_decref(list);
+}
+
 static void test_span_ends_with_its_thread(void **state)
 {
     pthread_t thread;
@@ -384,6 +416,7 @@ int main(void)
         TEST(test_lost_events_end_spans),
         TEST(test_threads_at_once),
         TEST(test_text_is_in_order_of_time),
+        TEST(test_switching_while_a_thread_records),
         TEST(test_span_ends_with_its_thread),
         TEST(test_full_disk_ends_the_trace),
         TEST(test_full_disk_leaves_a_whole_file),
