@@ -11,6 +11,8 @@
 /* The first holds when nothing is said: people ask for what the guest's code would use. */
 typedef enum AddressKind { ADDRESS_VIRTUAL, ADDRESS_PHYSICAL, ADDRESS_PORT } AddressKind;
 
+#define PORT_LAST 0xffffu /* instructions have 16 bits for a port */
+
 static const char *kind_name(AddressKind kind)
 {
     static const char *const names[] = { "virtual", "physical", "port" };
@@ -60,11 +62,16 @@ static bool walk_tables(Monitor *mon, json_t *args, json_t *result, bool *ret_ma
 
 /* --- Guest-physical to host-virtual --- */
 
-static char *nobody_message(const AddressExplanation *x)
+static char *nobody_message(const AddressExplanation *x, AddressKind kind)
 {
     GString *text = g_string_new(NULL);
 
     g_string_append_printf(text, "Ends here: no region answers at 0x%" PRIx64, x->addr);
+    if (kind == ADDRESS_PORT && x->addr > PORT_LAST) {
+        g_string_append_printf(text, ", and no instruction reaches it: ports are 0x0 to 0x%x",
+                               PORT_LAST);
+        return g_string_free(text, FALSE);
+    }
     if (x->has_before) {
         g_string_append_printf(text, "; %s ends below it, at 0x%" PRIx64,
                                memory_region_name(x->before.mr),
@@ -122,7 +129,7 @@ static void explain(Machine *machine, AddressKind kind, hwaddr addr, json_t *res
     x = address_explain(as, addr);
     json_object_set_new(result, "memory", translate_memory_json(x));
     if (!x->answered) {
-        set_end(result, "nothing", nobody_message(x));
+        set_end(result, "nothing", nobody_message(x, kind));
     } else if (shows_ram(&x->tile)) {
         add_ram(machine, x, kind, result, host);
     } else {
@@ -235,13 +242,13 @@ static const MonitorCommand translate_command = {
     .hmp = "info translate",
     .help = "Follows an address through page tables, memory map and KVM slot to the host's memory.",
     .details = "-v (the default): a guest-virtual address, by the page tables of the monitor's vCPU "
-               "or of -c CPU; -g: a guest-physical one; -p: an I/O port. Shown are each page-table "
-               "entry with its flags; which region of the tree answers, and why the others that "
-               "lie there do not; the tile of the flat view, the way through the dispatch; the KVM "
-               "slot, RAMBlock and offset, the address in this process (HVA), and the "
-               "host-physical one (HPA), which the kernel tells only to processes with "
-               "CAP_SYS_ADMIN. Where the "
-               "way ends, the last line says why. Nothing is changed, and no device is read; "
+               "or of -c CPU ($rip and the like are the monitor's vCPU's all the same); -g: a "
+               "guest-physical one; -p: an I/O port. Shown are each page-table entry with its "
+               "flags; which region of the tree answers, and why the others that lie there do not; "
+               "the tile of the flat view, the way through the dispatch; the KVM slot, RAMBlock "
+               "and offset, the address in this process (HVA), and the host-physical one (HPA), "
+               "which the kernel tells only to processes with CAP_SYS_ADMIN. Where the way ends, "
+               "the last line says why. Nothing is changed, and no device is read; "
                "docs/translate.md has an example of each kind.",
     .args = translate_args,
     .run = run_translate,

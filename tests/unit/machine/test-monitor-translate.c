@@ -325,7 +325,8 @@ static void test_translate_ends_where_nothing_answers(void **state)
     answer = translate(f, "{\"address\": -1, \"physical\": true}");
     assert_ends(answer, "nothing", "no region answers at 0xffffffffffffffff");
     answer = translate(f, "{\"address\": 65536, \"port\": true}");
-    assert_ends(answer, "nothing", "no region answers at 0x10000");
+    assert_ends(answer, "nothing", "no region answers at 0x10000, and no instruction reaches it: "
+                                   "ports are 0x0 to 0xffff");
     assert_int_equal(json_array_size(json_object_get(json_object_get(answer, "memory"),
                                                      "contest")), 0);
     monitor_fixture_free(f);
