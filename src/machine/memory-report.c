@@ -180,8 +180,11 @@ static void ask_group(MemoryReportKvm *k, const char *root)
 
     k->group_second_level = k->group_page_tables = k->group_kernel = MEMORY_UNTOLD;
     if (!stat) {
-        k->no_group = g_strdup(error ? error->message : "this process is in no control group of "
-                                                        "version 2");
+        k->no_group = group ? g_strdup_printf("version 2 counts no memory of control group '%s' "
+                                              "(its controller 'memory' must be on): %s", group,
+                                              error->message)
+                            : g_strdup(error ? error->message
+                                             : "this process is in no control group of version 2");
         return;
     }
     k->group_second_level = group_amount(stat, "sec_pagetables");

@@ -308,6 +308,14 @@ static void test_info_memory_kernel_memory(void **state)
     memory_report_print(r, text);
     assert_text_has(text->str, "of control group /vms/a; all its kernel memory: 40");
     json_decref(r);
+    root_file(root, "proc/self/cgroup", "4:memory:/a\n0::/vms/b\n"); /* version 1 has memory */
+    memory_report_free(report);
+    report = machine_memory_report(f->machine, root, true);
+    r = memory_report_json(report);
+    assert_true(json_is_null(part(part(r, "kvm"), "group")));
+    assert_text_has(json_string_value(part(part(r, "unknown"), "kvm.group")),
+                    "no memory of control group '/vms/b' (its controller 'memory' must be on)");
+    json_decref(r);
     remove_all(root);
     monitor_fixture_free(f);
 }
