@@ -63,6 +63,18 @@ static void append_number(GString *out, const Cursor *c)
     }
 }
 
+/* Up to @end. Controls, and what turns the line's direction around, must not reach a terminal. */
+static void append_character(GString *out, const char *string, const char *end, bool printable)
+{
+    for (; string < end; string++) {
+        if (printable) {
+            g_string_append_c(out, *string);
+        } else {
+            g_string_append_printf(out, "\\x%02x", (uint8_t)*string);
+        }
+    }
+}
+
 /*
  * A string in quotation marks. @json: as RFC 8259 has it, and what is not UTF-8 becomes U+FFFD,
  * since no reader would take the file otherwise; else bytes as in C.
@@ -87,7 +99,7 @@ static void append_quoted(GString *out, const char *string, size_t length, bool 
         } else {
             const char *next = g_utf8_next_char(string);
 
-            g_string_append_len(out, string, next - string);
+            append_character(out, string, next, json || g_unichar_isprint(c));
             string = next;
         }
     }
@@ -126,8 +138,8 @@ void trace_format_text(GString *out, const TraceRecord *record, const char *thre
 /* JSON. */
 
 /*
- * A span is called as what it is of: "commit", not "commit_begin". And one wants to read what it was
- * without clicking at it: the first string says so.
+ * A span is called as what it is of: "commit", not "commit_begin". And one wants to read what it
+ * was without clicking at it: the first string says so.
  */
 void trace_json_title(GString *out, const TraceRecord *record)
 {

@@ -12,7 +12,7 @@
 
 int trace_output_open(const char *path, GError **error)
 {
-    /* O_NONBLOCK: else a pipe makes us wait here for its reader, deaf to signals, which are blocked. */
+    /* O_NONBLOCK: else a pipe makes us wait here for its reader, while signals are blocked. */
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0644);
 
     if (fd < 0 && errno == ENXIO) {

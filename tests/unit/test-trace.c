@@ -244,6 +244,18 @@ static void test_long_text_is_cut(void **state)
     assert_null(strstr(text, "\\x"));
 }
 
+/* A terminal takes U+009B for a control sequence, and U+202E turns the rest of the line around. */
+static void test_text_escapes_what_does_not_print(void **state)
+{
+    g_autofree char *text = NULL;
+
+    trace_fixture_begin(trace_text_path, "monitor_event");
+    trace_event(monitor_event, .event = "a\x1b[2J \xff \xc2\x9b" "2J \xe2\x80\xae \xc3\xa9");
+    text = trace_fixture_end_text();
+    assert_non_null(strstr(text, "event=\"a\\x1b[2J \\xff \\xc2\\x9b2J "
+                                 "\\xe2\\x80\\xae \xc3\xa9\"\n"));
+}
+
 /* --- Trace Event Format --- */
 
 static void test_json_has_names_times_and_arguments(void **state)
@@ -383,6 +395,7 @@ int main(void)
         TEST(test_text_has_every_kind_of_field),
         TEST(test_text_only_of_what_is_on),
         TEST(test_long_text_is_cut),
+        TEST(test_text_escapes_what_does_not_print),
         TEST(test_json_has_names_times_and_arguments),
         TEST(test_json_escapes_strings),
         TEST(test_json_spans_are_nested),
