@@ -142,9 +142,16 @@ static int open_file(const char *file, GError **error)
     g_auto(GStrv) parts = g_strsplit(file, "%d", -1);
     g_autofree char *pid = g_strdup_printf("%d", (int)getpid());
     g_autofree char *path = g_strjoinv(pid, parts);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
+    int flags = O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC;
+    int fd = open(path, flags | O_NONBLOCK, 0644); /* for a pipe's reader a monitor cannot wait */
 
-    if (fd < 0) {
+    if (fd >= 0) {
+        fcntl(fd, F_SETFL, O_APPEND); /* but lines are written whole */
+    } else if (errno == ENXIO) {
+        g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_SYSTEM,
+                    "-D: cannot open the log file '%s': it is a pipe or a socket that nobody "
+                    "reads; start the reader of a pipe first, or name a file", path);
+    } else {
         error_set_errno(error, errno, "-D: cannot open the log file '%s'", path);
     }
     return fd;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The log. */
+#include <fcntl.h>
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <pthread.h>
@@ -9,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -126,6 +128,24 @@ static void test_log_configure_refuses_bad_file(void **state)
     assert_non_null(strstr(text, "still here"));
 }
 
+/* Nobody opens the other end of it: whoever waited would wait for ever. */
+static void test_log_configure_refuses_pipe_without_reader(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    int reader;
+
+    g_unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_false(log_configure("unimp", path, &error));
+    assert_non_null(strstr(error->message, path));
+    assert_non_null(strstr(error->message, "start the reader"));
+    g_clear_error(&error);
+    reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(log_configure("unimp", path, &error));
+    log_close();
+    close(reader);
+}
+
 static void test_log_configure_pid_in_path(void **state)
 {
     g_autofree char *pattern = g_strconcat(path, "-%d", NULL);
@@ -196,6 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_log_item_writes_what_is_on),         T(test_log_configure_items),
         T(test_log_configure_refuses_unknown_item), T(test_log_configure_refuses_bad_file),
+        T(test_log_configure_refuses_pipe_without_reader),
         T(test_log_configure_pid_in_path),          T(test_log_items_help_names_all),
         T(test_log_item_lines_do_not_mix),
     };
