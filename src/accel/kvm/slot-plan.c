@@ -103,13 +103,17 @@ static void push_step(Planner *p, KvmSlotStepKind kind, const KvmSlot *slot, con
     g_array_append_val(p->plan->steps, step);
 }
 
+/* Each step knows the slot as the one before it leaves it. */
 static void keep(Planner *p, const KvmSlot *slot, const KvmTile *extent)
 {
+    KvmSlot labelled = *slot;
+
     if (slot->mr != extent->mr) {
         push_step(p, KVM_STEP_LABEL, slot, extent);
+        labelled.mr = extent->mr;
     }
     if (slot->flags != extent->flags) {
-        push_step(p, KVM_STEP_FLAGS, slot, extent);
+        push_step(p, KVM_STEP_FLAGS, &labelled, extent);
     }
 }
 

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <cmocka.h>
 #include "support/vm-fixture.h"
+#include "tessera/memory/commit-diff.h"
+#include "tessera/memory/commit-stats.h"
 #include "tessera/util/event-notifier.h"
 
 #define PAGE 0x1000ULL
@@ -186,6 +188,52 @@ static void test_commit_of_a_label_needs_no_ioctl(void **state)
     assert_null(strstr(after, "ram"));
 }
 
+static GArray *slot_changes_since(Machine *m, uint64_t from)
+{
+    uint64_t to = memory_system_total_stats(m->f->ms).commits;
+    GArray *changes = memory_system_diff(m->f->ms, from, to, NULL);
+
+    assert_non_null(changes);
+    for (guint i = changes->len; i-- > 0;) {
+        const MemoryChange *c = &g_array_index(changes, MemoryChange, i);
+
+        if ((c->is.name ? &c->is : &c->was)->layer == MEMORY_LAYER_TILES) {
+            g_array_remove_index(changes, i);
+        }
+    }
+    return changes;
+}
+
+/* A slot that gets another name and other flags at once: the history knows both, and the way back. */
+static void test_history_of_a_label_with_flags(void **state)
+{
+    Machine *m = *state;
+    g_autoptr(GArray) there = NULL;
+    g_autoptr(GArray) back = NULL;
+    const MemoryChange *c;
+    uint64_t from;
+
+    assert_true(memory_region_set_log(m->twin, true, DIRTY_CLIENT_MIGRATION, NULL));
+    from = memory_system_total_stats(m->f->ms).commits;
+    assert_true(edit_label(m, NULL));
+    there = slot_changes_since(m, from);
+    assert_int_equal(there->len, 2);
+    c = &g_array_index(there, MemoryChange, 0);
+    assert_int_equal(c->kind, MEMORY_CHANGE_REMOVED);
+    assert_string_equal(c->was.name, "ram");
+    c = &g_array_index(there, MemoryChange, 1);
+    assert_int_equal(c->kind, MEMORY_CHANGE_ADDED);
+    assert_string_equal(c->is.name, "twin");
+    assert_true(c->is.dirty_log_mask);
+
+    memory_region_transaction_begin(m->f->ms);
+    memory_region_del_subregion(m->f->system, m->twin, NULL);
+    memory_region_add_subregion(m->f->system, 0, m->ram, NULL);
+    assert_true(memory_region_transaction_commit(m->f->ms, NULL));
+    back = slot_changes_since(m, from);
+    assert_int_equal(back->len, 0);
+}
+
 /* Not even the way back works: both errors, the VM stops, for each kind of change with ioctls. */
 static void test_commit_that_cannot_go_back_breaks(void **state)
 {
@@ -281,6 +329,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_commit_goes_back_when_a_later_listener_fails),
         TEST(test_commit_of_a_label_needs_no_ioctl),
+        TEST(test_history_of_a_label_with_flags),
         TEST(test_commit_that_cannot_go_back_breaks),
         TEST(test_commit_listener_fails_without_an_error),
         TEST(test_commit_listener_cannot_go_back_without_an_error),
