@@ -108,10 +108,10 @@ static bool random_edits(World *w)
 static bool commit_randomly(World *w, GError **error)
 {
     SectionTable *table = w->tree.ms->sections;
-    SlotPool *pools[] = { &table->sections, &table->nodes, &table->subpages };
+    SlotPool *pools[] = { &table->sections, &table->nodes, &table->subpages, &table->tree_nodes };
     unsigned trouble = below(w, 12);
     Mirror *mirror = w->mirrors[below(w, SPACES)];
-    SlotPool *pool = pools[below(w, 3)];
+    SlotPool *pool = pools[below(w, G_N_ELEMENTS(pools))];
     unsigned left = below(w, 4);
     PoolDrought drought;
     bool ok;
