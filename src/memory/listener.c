@@ -323,6 +323,7 @@ void memory_listener_note(MemoryListener *l, bool come, const MemoryNote *note)
     MemoryRecord what = {
         .start = note->start,
         .last = note->last,
+        .offset = note->mr ? note->offset : 0,
         .region = note->mr ? note->mr->number : 0,
         .name = note->mr ? note->mr->name : ms->nameless,
         .space_name = l->as->name,

@@ -24,7 +24,7 @@ typedef enum MemoryLayer {
 /**
  * struct MemoryRecord - a tile, or what a listener made of some, in words and numbers
  * @start, @last: first and last address, inclusive
- * @offset: into the region at @start; 0 for what is no tile
+ * @offset: into the region at @start; 0 where there is no region
  * @region: the region's number, never used again; 0: none
  * @name, @space_name: GRefString
  * @kind: "ram", as memory_region_kind_name(); a constant

@@ -114,9 +114,11 @@ void memory_listener_count_pause(MemoryListener *l, uint64_t us);
 /**
  * struct MemoryNote - what a listener has made of tiles, as the history of commits remembers it
  * @mr: the region behind its first byte; NULL: none any more
+ * @offset: into it, of that byte
  */
 typedef struct MemoryNote {
     const MemoryRegion *mr;
+    hwaddr offset;
     hwaddr start;
     hwaddr last;
     bool readonly;

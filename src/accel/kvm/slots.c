@@ -375,10 +375,17 @@ static void slots_end(MemoryListener *l)
     clear_queue(from_listener(l));
 }
 
+/* Where @slot's first byte lies in @mr; NULL: nowhere. */
+static hwaddr offset_in(const KvmSlot *slot, const MemoryRegion *mr)
+{
+    return mr ? slot->host - (uintptr_t)ram_block_host(memory_region_ram_block(mr)) : 0;
+}
+
 static void note_slot(KvmSlots *s, bool come, const KvmSlot *slot, uint32_t flags,
                       const MemoryRegion *mr)
 {
     const MemoryNote note = { .mr = mr,
+                              .offset = offset_in(slot, mr),
                               .start = slot->at.gpa,
                               .last = gpa_item_end(&slot->at) - 1,
                               .readonly = flags & KVM_MEM_READONLY,

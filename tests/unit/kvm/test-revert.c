@@ -234,6 +234,36 @@ static void test_history_of_a_label_with_flags(void **state)
     assert_int_equal(back->len, 0);
 }
 
+/* A slot moves with its memory; another part of the same region elsewhere is another slot. */
+static void test_history_of_slots_of_one_region(void **state)
+{
+    Machine *m = *state;
+    MemoryRegion *low = memory_region_new_alias(m->f->ms, NULL, "low", m->ram, 0, 4 * PAGE);
+    MemoryRegion *high = memory_region_new_alias(m->f->ms, NULL, "high", m->ram, 8 * PAGE, 4 * PAGE);
+    g_autoptr(GArray) moved = NULL;
+    g_autoptr(GArray) replaced = NULL;
+    uint64_t from;
+
+    g_ptr_array_add(m->f->regions, low);
+    g_ptr_array_add(m->f->regions, high);
+    vm_fixture_put(m->f, low, 512 * PAGE, 0);
+    from = memory_system_total_stats(m->f->ms).commits;
+    assert_true(memory_region_set_address(low, 520 * PAGE, NULL));
+    moved = slot_changes_since(m, from);
+    assert_int_equal(moved->len, 1);
+    assert_int_equal(g_array_index(moved, MemoryChange, 0).kind, MEMORY_CHANGE_MOVED);
+
+    memory_region_transaction_begin(m->f->ms);
+    assert_true(memory_region_del_subregion(m->f->system, low, NULL));
+    vm_fixture_put(m->f, high, 530 * PAGE, 0);
+    assert_true(memory_region_transaction_commit(m->f->ms, NULL));
+    replaced = slot_changes_since(m, from + 1);
+    assert_int_equal(replaced->len, 2);
+    assert_int_equal(g_array_index(replaced, MemoryChange, 0).kind, MEMORY_CHANGE_REMOVED);
+    assert_int_equal(g_array_index(replaced, MemoryChange, 1).kind, MEMORY_CHANGE_ADDED);
+    assert_int_equal(g_array_index(replaced, MemoryChange, 1).is.offset, 8 * PAGE);
+}
+
 /* Not even the way back works: both errors, the VM stops, for each kind of change with ioctls. */
 static void test_commit_that_cannot_go_back_breaks(void **state)
 {
@@ -330,6 +360,7 @@ int main(void)
         TEST(test_commit_goes_back_when_a_later_listener_fails),
         TEST(test_commit_of_a_label_needs_no_ioctl),
         TEST(test_history_of_a_label_with_flags),
+        TEST(test_history_of_slots_of_one_region),
         TEST(test_commit_that_cannot_go_back_breaks),
         TEST(test_commit_listener_fails_without_an_error),
         TEST(test_commit_listener_cannot_go_back_without_an_error),
