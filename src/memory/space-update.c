@@ -78,6 +78,9 @@ static bool others_stay(const SpaceUpdate *update, const FlatView *old)
 {
     const MemorySystem *ms = update->as->ms;
 
+    if (update->root == flatview_root(old)) {
+        return false; /* the first of those who stay */
+    }
     for (guint i = 0; i < ms->spaces->len; i++) {
         AddressSpace *as = g_ptr_array_index(ms->spaces, i);
         const MemoryRegion *root = as->update ? as->update->root : flatview_root(old);

@@ -110,6 +110,36 @@ static void test_spaces_share_one_view(void **state)
     address_space_free(two);
 }
 
+/* Who stays with a view goes on from it, though another space leaves it in the same transaction. */
+static void test_space_that_stays_costs_what_changed(void **state)
+{
+    Fixture *f = *state;
+    MemoryRegion *x = fixture_alias(f, "x", f->root, 0, INT128_2_64 / FIXTURE_PAGE);
+    MemoryRegion *dma = fixture_container(f, "d", INT128_2_64 / FIXTURE_PAGE);
+    MemoryRegion *b = fixture_io(f, "b", 1);
+    AddressSpace *two;
+
+    assert_true(memory_region_set_size(f->root, INT128_2_64, NULL));
+    for (unsigned i = 0; i < 100; i++) { /* a node of the radix for each two */
+        fixture_add(f->root, i / 2 * 512 + i % 2, fixture_io(f, "i", 1), 0);
+    }
+    fixture_add(f->root, 8, b, 0);
+    fixture_add(dma, 0, x, 0);
+    fixture_space(f);
+    two = address_space_new(f->ms, dma, "two", NULL);
+    assert_ptr_equal(view_of(f->as), view_of(two));
+
+    memory_region_transaction_begin(f->ms);
+    assert_true(memory_region_set_address(b, 9 * FIXTURE_PAGE, NULL));
+    assert_true(memory_region_set_enabled(x, false, NULL));
+    assert_true(memory_region_transaction_commit(f->ms, NULL));
+    assert_int_equal(flatview_count(view_of(two)), 0);
+    assert_true(memory_system_last_stats(f->ms).radix_nodes_built <= 6);
+    assert_true(memory_system_last_stats(f->ms).radix_nodes_shared >= 48);
+    painter_check(f->as);
+    address_space_free(two);
+}
+
 /* An edit renders only the spaces that it reaches. */
 static void test_edit_elsewhere_renders_nothing(void **state)
 {
@@ -191,6 +221,7 @@ int main(void)
         ROOT_TEST(test_effective_root_of_container),
         ROOT_TEST(test_effective_root_stops_at_content),
         ROOT_TEST(test_spaces_share_one_view),
+        ROOT_TEST(test_space_that_stays_costs_what_changed),
         ROOT_TEST(test_edit_elsewhere_renders_nothing),
         ROOT_TEST(test_hidden_edit_keeps_the_view),
         ROOT_TEST(test_hidden_edit_changes_the_effective_root),
