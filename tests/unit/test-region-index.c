@@ -80,6 +80,75 @@ static void test_region_index_query_against_linear_search(void **state)
     region_index_free(index);
 }
 
+#define LARGE 4000u
+
+static void check_against_all(RegionIndex *index, const MemoryRegion *regions, const bool *in,
+                              AddrRange window)
+{
+    g_autoptr(GPtrArray) found = g_ptr_array_new();
+    guint expected = 0;
+
+    region_index_query(index, window, found);
+    for (unsigned i = 0; i < LARGE; i++) {
+        expected += in[i] && regions[i].enabled &&
+                    addr_range_intersects(window, addr_range(regions[i].addr, regions[i].size));
+    }
+    assert_int_equal(found->len, expected);
+    for (guint i = 0; i < found->len; i++) {
+        const MemoryRegion *mr = found->pdata[i];
+
+        assert_true(in[mr - regions] && mr->enabled);
+        assert_true(addr_range_intersects(window, addr_range(mr->addr, mr->size)));
+        assert_true(i == 0 || ((MemoryRegion *)found->pdata[i - 1])->addr < mr->addr ||
+                    (((MemoryRegion *)found->pdata[i - 1])->addr == mr->addr &&
+                     found->pdata[i - 1] < found->pdata[i]));
+    }
+}
+
+/*
+ * Levels come and go: thousands of regions, many at the same place, come and go in random order, by
+ * turns more of the one and of the other, down to none.
+ */
+static void test_region_index_grows_and_shrinks(void **state)
+{
+    TestRandom r = test_random_new("region-index", 0x5177);
+    g_autofree MemoryRegion *regions = g_new0(MemoryRegion, LARGE);
+    g_autofree bool *in = g_new0(bool, LARGE);
+    RegionIndex *index = region_index_new(REGION_INDEX_CHILDREN);
+    uint32_t count = 0;
+
+    for (unsigned step = 0; step < 60000 || count > 0; step++) {
+        unsigned i = test_random_below(&r, LARGE);
+        bool grow = step / 10000 % 2 == 0 && step < 60000;
+
+        if (in[i] && test_random_below(&r, grow ? 8 : 1) == 0) {
+            region_index_remove(index, &regions[i]);
+            count--;
+            in[i] = false;
+        } else if (in[i]) {
+            regions[i].enabled = !regions[i].enabled;
+            region_index_refresh(index, &regions[i]);
+        } else if (grow || (step < 60000 && test_random_below(&r, 8) == 0)) {
+            regions[i].enabled = test_random_below(&r, 4) > 0;
+            regions[i].addr = (hwaddr)test_random_below(&r, 500) * 8 -
+                              (test_random_below(&r, 10) ? 0 : 2000);
+            regions[i].size = test_random_below(&r, 100) ? 1 + test_random_below(&r, 12)
+                                                         : INT128_2_64;
+            region_index_insert(index, &regions[i]);
+            count++;
+            in[i] = true;
+        }
+        assert_int_equal(region_index_count(index), count);
+        if (step % 64 == 0) {
+            hwaddr at = (hwaddr)test_random_below(&r, 6000) - 2000;
+
+            check_against_all(index, regions, in, addr_range(at, 1 + test_random_below(&r, 40)));
+        }
+    }
+    check_against_all(index, regions, in, addr_range(0, INT128_2_64));
+    region_index_free(index);
+}
+
 static void test_region_index_null_and_empty(void **state)
 {
     g_autoptr(GPtrArray) found = g_ptr_array_new();
@@ -199,6 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_region_index_query_against_linear_search),
+        cmocka_unit_test(test_region_index_grows_and_shrinks),
         cmocka_unit_test(test_region_index_null_and_empty),
         cmocka_unit_test(test_region_index_of_aliases),
         cmocka_unit_test(test_region_index_visit_costs_what_it_visits),
