@@ -115,11 +115,10 @@ static void *node_alloc(const Version *version)
 
 void flat_node_free(SectionTable *table, void *node)
 {
-    SlotPool *pool = &table->tree_nodes;
-    size_t offset = (uintptr_t)node - (uintptr_t)pool->base;
+    uint32_t slot = slot_pool_find(&table->tree_nodes, node);
 
-    if (offset < (size_t)pool->limit * pool->slot_size) {
-        slot_pool_put(pool, (uint32_t)(offset / FLAT_NODE_BYTES));
+    if (slot != SLOT_NONE) {
+        slot_pool_put(&table->tree_nodes, slot);
     } else {
         g_free(node);
     }

@@ -23,6 +23,7 @@ typedef struct SlotPool {
     uint8_t *base;            /* reserved for limit slots; fixed */
     _Atomic uint64_t *words;  /* of a free slot: the next free one */
     size_t slot_size;
+    size_t reserved;          /* bytes from base on */
     uint32_t limit;
     const char *what;
 
@@ -87,6 +88,14 @@ static inline bool slot_pool_unref(SlotPool *pool, uint32_t slot)
 
 /** slot_pool_used() - slots in use */
 uint32_t slot_pool_used(SlotPool *pool);
+
+/** slot_pool_find() - the slot into which @p points; SLOT_NONE: none. Context: any thread */
+static inline uint32_t slot_pool_find(const SlotPool *pool, const void *p)
+{
+    uintptr_t offset = (uintptr_t)p - (uintptr_t)pool->base;
+
+    return offset < pool->reserved ? (uint32_t)(offset / pool->slot_size) : SLOT_NONE;
+}
 
 static inline void *slot_pool_at(const SlotPool *pool, uint32_t slot)
 {

@@ -53,6 +53,7 @@ bool slot_pool_init(SlotPool *pool, const char *what, size_t slot_size, uint32_t
         pool->words = reserve(limit * sizeof(uint64_t));
         if (pool->words) {
             pool->limit = limit;
+            pool->reserved = limit * slot_size;
             pthread_mutex_init(&pool->lock, NULL);
             return true;
         }
@@ -72,8 +73,8 @@ void slot_pool_done(SlotPool *pool)
         return;
     }
     ASAN_UNPOISON_MEMORY_REGION(pool->base, pool->ready * pool->slot_size);
-    munmap(pool->base, pool->limit * pool->slot_size);
-    munmap((void *)pool->words, pool->limit * sizeof(uint64_t));
+    munmap(pool->base, pool->reserved);
+    munmap((void *)pool->words, pool->reserved / pool->slot_size * sizeof(uint64_t));
     pthread_mutex_destroy(&pool->lock);
     pool->base = NULL;
 }
