@@ -18,6 +18,15 @@ static void append_owner(Object *owner, GString *out)
 
 static bool run_mtree_diff(Monitor *mon, json_t *args, GString *out, GError **error)
 {
+    static const char *const others[] = { "flatview", "dispatch-tree", "owner", "counts", "picture" };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(others); i++) {
+        if (arg_given(args, others[i])) {
+            g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
+                        "--diff and --%s exclude each other: give one of them", others[i]);
+            return false;
+        }
+    }
     if (!arg_given(args, "from")) {
         g_set_error(error, TESSERA_ERROR, TESSERA_ERROR_INVALID,
                     "--diff needs the number of a commit, see info mtree-history");

@@ -96,6 +96,8 @@ static void test_mtree_diff_tells_what_a_plug_changed(void **state)
     assert_text_has(f->out->str, "(rom): pc.rom\n");
     assert_text_has(monitor_fixture_hmp_error(f, "info mtree --diff"), "--diff needs");
     assert_text_has(monitor_fixture_hmp_error(f, "info mtree --diff 9999"), "can be compared");
+    assert_text_has(monitor_fixture_hmp_error(f, "info mtree -o --diff 0"),
+                    "--diff and --owner exclude each other");
     assert_text_has(monitor_fixture_hmp_error(f, back), "comes after");
     assert_text_has(monitor_fixture_hmp_error(f, "info mtree 3"), "'3' is one word too many");
     monitor_fixture_free(f);
