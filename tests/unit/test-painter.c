@@ -15,6 +15,7 @@
 #include "tessera/memory/mtree-dump.h"
 
 #define SPACES 4u
+#define HELD   9u
 
 /*
  * Few regions, which mostly lie at the edges of 2^64 and hide each other; more of them beside each
@@ -28,6 +29,7 @@ typedef struct World {
     RandomTree tree;
     AddressSpace *spaces[SPACES];
     Mirror *mirrors[SPACES];
+    FlatView *held[HELD]; /* old views, or some still in force; NULL: none */
     uint64_t commits;
     uint64_t changed; /* of those: the view of one space, or of more */
     uint64_t tiles;   /* in all views after all commits */
@@ -210,6 +212,30 @@ static void change_spaces(World *w)
     }
 }
 
+/* As a reader would that is slow: what it sees stays whole, in whatever order views end. */
+static void hold_or_drop(World *w, FlatView **held)
+{
+    if (!*held) {
+        *held = flatview_ref(address_space_flatview(w->spaces[below(w, SPACES)]));
+        return;
+    }
+    memory_system_lock(w->tree.ms);
+    radix_check(*held);
+    memory_system_unlock(w->tree.ms);
+    flatview_unref(g_steal_pointer(held));
+}
+
+static void drop_held(World *w)
+{
+    for (unsigned i = 0; i < HELD; i++) {
+        FlatView **held = &w->held[i * 4 % HELD];
+
+        if (*held) {
+            hold_or_drop(w, held);
+        }
+    }
+}
+
 static void run_world(World *w, TestRandom *random, const TreeStyle *style, unsigned transactions)
 {
     random_tree_init(&w->tree, random, style);
@@ -219,9 +245,11 @@ static void run_world(World *w, TestRandom *random, const TreeStyle *style, unsi
     check_world(w);
     for (unsigned t = 0; t < transactions; t++) {
         change_spaces(w);
+        hold_or_drop(w, &w->held[below(w, HELD)]);
         random_transaction(w);
         check_world(w);
     }
+    drop_held(w);
     for (unsigned i = 0; i < SPACES; i++) {
         drop_space(w, i);
     }
