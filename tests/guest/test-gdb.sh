@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# The real gdb against the payload: what works on a KVM without hardware below too. Breakpoints in
-# memory, watchpoints and single steps at CPL 3 need hardware: tests/rig/scenarios/gdb.sh.
+# The real gdb against the payload. Breakpoints in memory, the processor's watchpoints, and anything
+# but a stop at CPL 3 need VT-x or SVM: checked where there is one, and a note says where not.
 . "$(dirname "$0")/support/lib.sh"
 need_kvm
 if ! command -v gdb >/dev/null; then
@@ -78,6 +78,54 @@ check test_all_registers '^\$1 = 1.5' '^\$2 = \{0, 0, -7, 0\}' '^\$3 = 0x1f00' '
     '^\$5 = 0xffff888000000000' '^\$6 = -2' '^\$7 = \[.*PF ZF' '^\$8 = \[ .*PE' 'Could not write register'
 [ $status = 0 ] && [ ! -S "$socket" ] && grep -q 'ended by gdb' "$dir/err"
 report $? test_kill_ends_the_machine
+
+# gdb's own watchpoint: it steps, and looks after each step.
+begin "data exit=1" -S
+debug 'set can-use-hw-watchpoints 0' 'watch initialized' 'continue' 'backtrace' 'delete' 'detach'
+finish
+check test_stepped_watchpoint '^Watchpoint 1: initialized' '^Old value = 305419896' '^New value = 3735928559' \
+    'payload_main \(info='
+[ $status = 3 ] && says 'data pristine'
+report $? test_the_guest_goes_on_after_stepped_watchpoint
+
+# Code at CPL 3 runs natively on every KVM: stopped amid it, its memory read and written.
+begin_user()                    # the payload turns at CPL 3 until gdb sets user_enough
+{
+    begin "user exit=1"
+    wait_for "user" || :
+}
+
+end_user()                      # end_user NAME: it has come out of there, and to its end
+{
+    finish
+    [ $status = 3 ] && says "back from user"
+    report $? "$1"
+}
+
+begin_user
+debug 'p/x $cs' 'info symbol $pc' 'p user_turns > 0' 'set var user_enough = 1' 'detach'
+end_user test_the_guest_goes_on_from_native_code
+check test_native_code '^\$1 = 0x23' '^user_(loop|turn).* in section .text' '^\$2 = 1'
+
+# Met, stepped over, met again a turn later; then gone from the very instruction that runs next.
+if ! grep -qwE 'vmx|svm' /proc/cpuinfo || grep -q 'QEMU TCG' /proc/cpuinfo; then
+    echo "# no software breakpoint, watchpoint and step at CPL 3 here: KVM without VT-x or SVM does not deliver them"
+else
+    for break in break hbreak; do
+        begin_user
+        debug "$break *user_turn" 'continue' 'info symbol $pc' 'set $turns = user_turns' 'stepi' 'info symbol $pc' \
+            'continue' 'p user_turns - $turns' 'p/x $cs' 'info breakpoints' 'delete' 'set var user_enough = 1' 'detach'
+        end_user "test_the_guest_goes_on_after_$break"
+        check "test_native_$break" '^Breakpoint 1, user_turn' '^user_turn in section' '^user_turn \+ [0-9]+ in section' \
+            '^\$1 = 1$' '^\$2 = 0x23' 'already hit 2 times'
+    done
+    begin_user
+    debug 'watch user_turns' 'continue' 'set $turns = user_turns' 'continue' 'p user_turns - $turns' 'p/x $cs' \
+        'info watchpoints' 'delete' 'set var user_enough = 1' 'detach'
+    end_user test_the_guest_goes_on_after_watch
+    check test_native_watch '^Hardware watchpoint 1: user_turns' '^New value = ' '^\$1 = 1$' '^\$2 = 0x23' \
+        'already hit 2 times'
+fi
 
 # vCPUs are threads; the one that was not started waits for its start-up message.
 begin "cpus=2 spin" -smp 3

@@ -7,7 +7,7 @@
  *   boots        "boot N"                data       were the image's variables as in the file?
  *   cpus=N       starts N - 1 more       high=ADDR  writes and reads RAM at ADDR
  *   echo         echoes up to a 'q'      acpi       the RSDP's signature
- *   button       waits for the power button
+ *   button       waits for the power button   user   turns at CPL 3 until user_enough
  *   poweroff  exit=N  cf9  cf9-wide  keyboard  triple-fault  nowhere  halt  spin
  *   until=N WORD   WORD, unless there were N boots already
  */
@@ -26,6 +26,8 @@
 static volatile uint32_t initialized = 0x12345678; /* .data: the file has it */
 static volatile uint32_t zeroed;                   /* .bss: the loader clears it */
 static volatile uint32_t processors_up;
+static volatile uint32_t user_turns;
+static volatile uint32_t user_enough; /* a debugger's to set */
 
 static bool is_word(const char *at, const char *word)
 {
@@ -241,6 +243,21 @@ static void write_over_reset(void)
     put_string("no reset\n");
 }
 
+/* For a debugger to stop at: a turn of the loop. */
+__attribute__((noinline)) static void user_turn(uint32_t n)
+{
+    user_turns = n;
+    __asm__ volatile("" : : : "memory");
+}
+
+/* At CPL 3: native on any KVM. */
+static void user_loop(void *arg)
+{
+    for (uint32_t n = 1; !user_enough; n++) {
+        user_turn(n);
+    }
+}
+
 static void do_word(const char *word, const struct hvm_start_info *info)
 {
     if (is_word(word, "say=")) {
@@ -261,6 +278,10 @@ static void do_word(const char *word, const struct hvm_start_info *info)
         wait_for_button();
     } else if (is_word(word, "acpi")) {
         say_acpi(info);
+    } else if (is_word(word, "user")) {
+        put_string("user\n");
+        call_user(user_loop, NULL);
+        put_string("back from user\n");
     } else if (is_word(word, "cf9-wide")) {
         write_over_reset();
     }
