@@ -256,16 +256,11 @@ static void run_world(World *w, TestRandom *random, const TreeStyle *style, unsi
     random_tree_done(&w->tree);
 }
 
-/*
- * TESSERA_STRESS: how many transactions (TESSERA_LONG: 200,000), of 1 to 5 edits each, or 200.
- * Trees that show little, or edits that show nothing, would prove nothing: that is asserted, too.
- */
-static void test_commit_random_edits(void **state)
+/* Trees that show little, or edits that show nothing, would prove nothing: that is asserted, too. */
+static void run_edits(uint64_t seed, unsigned n)
 {
-    const char *text = getenv("TESSERA_STRESS");
-    unsigned n = text ? (unsigned)atoi(text) : getenv("TESSERA_LONG") ? 200000 : 4000;
     unsigned of_a_world = n > 4000 ? 200 : 40; /* the end of one costs more than its life */
-    TestRandom random = test_random_new("painter", 0x7e55e7a);
+    TestRandom random = test_random_new("painter", seed);
     g_autofree World *w = g_new0(World, 1);
 
     for (unsigned world = 0; w->commits < n; world++) {
@@ -277,6 +272,21 @@ static void test_commit_random_edits(void **state)
                   w->commits, w->changed, w->tiles / w->commits / SPACES);
     assert_true(w->changed * 3 > w->commits);
     assert_true(w->tiles / w->commits / SPACES >= 6);
+}
+
+/*
+ * Several seeds, or the one in TESSERA_SEED. TESSERA_STRESS: how many transactions of each
+ * (TESSERA_LONG: 50,000), of 1 to 5 edits, or 200.
+ */
+static void test_commit_random_edits(void **state)
+{
+    const char *text = getenv("TESSERA_STRESS");
+    unsigned n = text ? (unsigned)atoi(text) : getenv("TESSERA_LONG") ? 50000 : 1500;
+    unsigned seeds = getenv("TESSERA_SEED") ? 1 : 4;
+
+    for (unsigned i = 0; i < seeds; i++) {
+        run_edits(0x7e55e7a + i, n);
+    }
 }
 
 int main(void)
