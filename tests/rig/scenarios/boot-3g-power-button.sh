@@ -6,9 +6,10 @@ guest_initrd "$WORK/initrd" <<'EOS'
 report
 for device in /sys/class/input/event*; do
     [ "$(cat "$device/device/name")" = "Power Button" ] || continue
+    exec 3<"/dev/input/${device##*/}" # from here on events are kept for us
     echo "=== ready"
     # struct input_event: 16 bytes of time, type (EV_KEY 1), code (KEY_POWER 116), value
-    dd if="/dev/input/${device##*/}" bs=24 count=1 2>/dev/null | od -A n -t u2 -j 16 -N 8 >/event
+    dd bs=24 count=1 <&3 2>/dev/null | od -A n -t u2 -j 16 -N 8 >/event
     echo "=== event"; cat /event; echo "=== end of event"
     poweroff -f
 done
